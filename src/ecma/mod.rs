@@ -1,0 +1,53 @@
+//! ECMAScript string semantics: the behaviour specification counts lengths, offsets and limits in UTF-16 code
+//! units and trims the ECMAScript white-space set (spec 01 §0). Everything here works on `&str` and never
+//! materialises UTF-16 unless it must. A leaf: uses nothing of ours, does no I/O.
+
+/// True for the ECMAScript white-space and line-terminator set (`\s`, `trim`): TAB, LF, VT, FF, CR, SPACE,
+/// U+00A0, U+FEFF, U+2028, U+2029 and Unicode `Zs`. U+0085 is not in it.
+#[inline]
+pub fn is_space(c: char) -> bool {
+    matches!(
+        c,
+        '\u{9}'..='\u{d}' | ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}'
+            | '\u{202f}' | '\u{205f}' | '\u{3000}' | '\u{feff}'
+    )
+}
+
+/// `String.prototype.trim`.
+pub fn trim(s: &str) -> &str {
+    s.trim_matches(is_space)
+}
+
+/// `String.prototype.trimEnd`.
+pub fn trim_end(s: &str) -> &str {
+    s.trim_end_matches(is_space)
+}
+
+/// `String.prototype.trimStart`.
+pub fn trim_start(s: &str) -> &str {
+    s.trim_start_matches(is_space)
+}
+
+/// Length in UTF-16 code units.
+pub fn utf16_len(s: &str) -> usize {
+    if s.is_ascii() {
+        return s.len();
+    }
+    s.chars().map(char::len_utf16).sum()
+}
+
+/// `parseInt(s, 10)`: leading white space, optional sign, leading digits, rest ignored. No digits: `None` (NaN).
+pub fn parse_int(s: &str) -> Option<f64> {
+    let s = trim_start(s);
+    let (negative, digits) = match s.as_bytes().first() {
+        Some(b'-') => (true, &s[1..]),
+        Some(b'+') => (false, &s[1..]),
+        _ => (false, s),
+    };
+    let end = digits.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
+    if end == 0 {
+        return None;
+    }
+    let value: f64 = digits[..end].parse().ok()?;
+    Some(if negative { -value } else { value })
+}

@@ -1,0 +1,3 @@
+//! The `lapce-ai` binary.
+
+fn main() {}

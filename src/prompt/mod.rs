@@ -1,0 +1,4 @@
+//! What the model is told: the [`text`] catalogue with every sentence a model or user reads, and the system prompt
+//! (spec 03). Pure: workspace facts come in as arguments.
+
+pub mod text;

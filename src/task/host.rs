@@ -1,0 +1,244 @@
+//! What the loop needs from the engine that runs it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::prompt::text::Texts;
+use crate::protocol::message::{TodoItem, TokenUsage, UiMessage};
+use crate::providers::{Provider, ProviderError};
+use crate::settings::Settings;
+use crate::terminal::Terminals;
+
+/// Where a session stands; drives `session.state` of the host (spec 02 §2.4: running, interactive, resumable, idle).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Working, not streaming.
+    Running,
+    /// Reading a provider's answer.
+    Streaming,
+    /// An interactive ask waits.
+    Interactive,
+    /// A resume ask waits.
+    Resumable,
+    /// An idle ask waits (completion, failed request, limits).
+    Idle,
+    /// No task.
+    None,
+}
+
+/// What a session reports. Order is kept; nothing is dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskEvent {
+    /// A task instance came to be, by task id.
+    TaskCreated {
+        /// Task id.
+        task: String,
+        /// Id of the task that started it.
+        parent: Option<String>,
+    },
+    /// Life-cycle events of spec 02 §2 by their names there (`taskStarted`, `taskAborted`, `taskFocused`, …).
+    Lifecycle {
+        /// Task id.
+        task: String,
+        /// Event name of spec 01 §2.10.
+        event: &'static str,
+        /// Its further payload, `null` when there is none.
+        data: Value,
+    },
+    /// A message was appended to the UI messages.
+    MessageCreated {
+        /// Task id.
+        task: String,
+        /// The message.
+        message: UiMessage,
+    },
+    /// Text was appended to a partial message; only this much is new.
+    MessageDelta {
+        /// Task id.
+        task: String,
+        /// Identity of the message.
+        ts: i64,
+        /// Appended text.
+        text: String,
+    },
+    /// A message changed otherwise, or is complete now.
+    MessageUpdated {
+        /// Task id.
+        task: String,
+        /// The whole message.
+        message: UiMessage,
+    },
+    /// The question of the message `ts` now waits for an answer.
+    AskOpened {
+        /// Task id.
+        task: String,
+        /// The message that asks.
+        message: UiMessage,
+    },
+    /// The question of the message `ts` no longer waits.
+    AskClosed {
+        /// Task id.
+        task: String,
+        /// Identity of the asking message.
+        ts: i64,
+        /// `answered`, `superseded` or `withdrawn`.
+        how: &'static str,
+    },
+    /// A tool block appeared (`tool.begin`), changed or ended; see [`ToolProgress`].
+    Tool {
+        /// Task id.
+        task: String,
+        /// What happened.
+        progress: ToolProgress,
+    },
+    /// `commandExecutionStatus` of spec 06 §D.1.
+    CommandStatus {
+        /// Task id.
+        task: String,
+        /// Its JSON object.
+        status: Value,
+    },
+    /// The session's status changed.
+    Status(Status, Option<String>),
+    /// Token usage of the current task.
+    Usage {
+        /// Task id.
+        task: String,
+        /// Totals.
+        usage: TokenUsage,
+    },
+    /// The current task's todo list.
+    Todos {
+        /// Task id.
+        task: String,
+        /// The whole list.
+        items: Vec<TodoItem>,
+    },
+    /// The mode in force.
+    Mode(String),
+    /// A request will be sent again.
+    Retry {
+        /// Task id.
+        task: String,
+        /// 1-based attempt.
+        attempt: u32,
+        /// Milliseconds until then.
+        in_ms: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The queue of messages changed.
+    Queue {
+        /// Task id.
+        task: String,
+        /// Texts still queued.
+        texts: Vec<String>,
+    },
+    /// The task completed (`attempt_completion` presented its result).
+    Completed {
+        /// Task id.
+        task: String,
+        /// The result text.
+        result: String,
+        /// Totals.
+        usage: TokenUsage,
+    },
+    /// The host should know (spec 02 §16 notifications).
+    Notify {
+        /// `info`, `warning` or `error`.
+        level: &'static str,
+        /// Text.
+        message: String,
+    },
+}
+
+/// The life of one tool call as a host sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToolProgress {
+    /// The opening tag arrived.
+    Begin {
+        /// Number of the call in this session.
+        call: u64,
+        /// Tool name.
+        tool: &'static str,
+    },
+    /// The call ended.
+    End {
+        /// Number of the call in this session.
+        call: u64,
+        /// Tool name.
+        tool: &'static str,
+        /// `ok`, `error`, `rejected` or `skipped`.
+        status: &'static str,
+        /// First line of the result, at most 200 characters.
+        summary: String,
+        /// Milliseconds from the complete call to its result.
+        duration_ms: u64,
+    },
+}
+
+/// Why a host request has no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum HostRequestError {
+    /// The host did not declare this capability: use the disk or own processes.
+    #[error("the host does not offer `{0}`")]
+    Unsupported(&'static str),
+    /// The host answered with an error.
+    #[error("{0}")]
+    Failed(String),
+    /// No answer in time.
+    #[error("the host did not answer `{method}` in {after_ms} ms")]
+    TimedOut {
+        /// Method.
+        method: &'static str,
+        /// Limit.
+        after_ms: u64,
+    },
+    /// The engine is closing or the session ended.
+    #[error("the request was withdrawn")]
+    Withdrawn,
+}
+
+/// The engine as the loop sees it.
+#[async_trait]
+pub trait TaskHost: Send + Sync {
+    /// Reports an event; never blocks, never drops.
+    fn emit(&self, event: TaskEvent);
+    /// Waits while the host is too far behind (backpressure): called before each read of a provider's stream.
+    async fn ready(&self);
+    /// Asks the host (methods of `docs/protocol.md`).
+    async fn request(&self, method: &'static str, params: Value) -> Result<Value, HostRequestError>;
+    /// Whether the host declared this method.
+    fn offers(&self, method: &str) -> bool;
+}
+
+/// Makes a provider from settings in force (profile and mode may change during a task).
+pub type ProviderFactory = dyn Fn(&Settings) -> Result<Arc<dyn Provider>, ProviderError> + Send + Sync;
+
+/// Facts and services of the surroundings; nothing in the loop reads clock, environment or randomness by itself.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Milliseconds since the Unix epoch.
+    pub now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// A fresh UUID v4 in its text form.
+    pub new_id: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// Base folder of `tasks/<id>/` (spec 02 §13).
+    pub storage: PathBuf,
+    /// Default shell for the prompt, such as `/bin/bash`.
+    pub shell: String,
+    /// Operating system for the prompt, such as `Linux 6.1`.
+    pub os: String,
+    /// IANA time zone and offset in minutes east of UTC.
+    pub time_zone: (String, i32),
+    /// The text catalogue.
+    pub texts: Arc<Texts>,
+    /// Terminals of the engine.
+    pub terminals: Arc<Terminals>,
+    /// Makes providers.
+    pub providers: Arc<ProviderFactory>,
+}

@@ -1,0 +1,1 @@
+//! All integration tests as one binary: one module a subject, with a small harness beside them.

@@ -1,0 +1,40 @@
+//! Runs the golden vectors (`tests/data/vectors`, or the folder in `LAPCE_AI_VECTORS`) area by area and prints
+//! `area: N of M` for each, then a total. A case passes when its output is equal, or when it is one of the area's listed
+//! deviations (`docs/deviations.md`). Selectors not built yet are printed as missing, not passed. Exit code 1 on any failure.
+//!
+//! Arguments filter by area or case name: `cargo test --test vectors -- apply_diff fuzzy`.
+
+#[path = "vectors/support.rs"]
+mod support;
+
+use std::process::ExitCode;
+
+use support::Area;
+
+/// Every area in the order of the vectors' README; those without code have no runner.
+fn areas() -> Vec<Area> {
+    vec![
+        Area::missing("assistant_parser"),
+        Area::missing("apply_diff"),
+        Area::missing("transforms"),
+        Area::missing("provider_requests"),
+        Area::missing("provider_requests_cloud"),
+        Area::missing("cost_tokens"),
+        Area::missing("sliding_condense"),
+        Area::missing("text_utils"),
+        Area::missing("command_approval"),
+        Area::missing("access_listing"),
+        Area::missing("definitions"),
+        Area::missing("code_chunks"),
+        Area::missing("tool_results"),
+        Area::missing("env_todo_repetition"),
+        Area::missing("ghost_parser"),
+        Area::missing("misc"),
+        Area::missing("prompt_structure"),
+        Area::missing("task_runs"),
+    ]
+}
+
+fn main() -> ExitCode {
+    support::run(areas(), std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect())
+}
