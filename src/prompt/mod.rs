@@ -1,4 +1,6 @@
 //! What the model is told: the [`text`] catalogue with every sentence a model or user reads, and the system prompt
 //! (spec 03). Pure: workspace facts come in as arguments.
 
+mod catalogue;
+pub mod system;
 pub mod text;

@@ -3,6 +3,9 @@
 //! Texts are minijinja templates in `src/prompt/text/*.txt`: a line `[[id]]` opens a text, which runs to the next such
 //! line; the line breaks around it are not part of it. `build.rs` compresses them into the library. A *pack* replaces any of
 //! them by id, for other wordings and languages and for tests that compare codes instead of sentences.
+//!
+//! *Layouts* (`src/prompt/layout/*.txt`, ids `layout.…`) hold the fixed structure of longer texts; `⟦id⟧` in them stands for
+//! the text of that id, so that wording and structure change independently.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -92,6 +95,32 @@ impl Texts {
             Ok(template) => template.render(variables).unwrap_or_else(|_| text.clone()),
             Err(_) => text.clone(),
         }
+    }
+
+    /// The layout `id` with every `⟦id⟧` replaced by that text and `variables` filled in.
+    ///
+    /// # Errors
+    /// A text that does not fit into a template any more (a pack can cause this): the layout and the cause are named.
+    pub fn layout<S: Serialize>(&self, id: &str, variables: S) -> Result<String, TextError> {
+        let error = |cause: minijinja::Error| TextError::Syntax { id: id.to_owned(), cause: cause.to_string() };
+        let Some(layout) = self.entries.get(id) else {
+            return Err(TextError::UnknownId(id.to_owned()));
+        };
+        let mut source = String::with_capacity(layout.len() * 4);
+        let mut rest = layout.as_str();
+        while let Some((before, tail)) = rest.split_once('⟦') {
+            let (name, after) = tail.split_once('⟧').unwrap_or((tail, ""));
+            source.push_str(before);
+            match self.entries.get(name) {
+                Some(text) => source.push_str(text),
+                None => return Err(TextError::UnknownId(name.to_owned())),
+            }
+            rest = after;
+        }
+        source.push_str(rest);
+        let mut templates = minijinja::Environment::new();
+        templates.set_keep_trailing_newline(true);
+        templates.template_from_str(&source).map_err(error)?.render(variables).map_err(error)
     }
 
     /// Whether the catalogue has this id.
