@@ -4,6 +4,8 @@
 //!
 //! Arguments filter by area or case name: `cargo test --test vectors -- apply_diff fuzzy`.
 
+#[path = "vectors/command_approval.rs"]
+mod command_approval;
 #[path = "vectors/support.rs"]
 mod support;
 
@@ -22,7 +24,7 @@ fn areas() -> Vec<Area> {
         Area::missing("cost_tokens"),
         Area::missing("sliding_condense"),
         Area::missing("text_utils"),
-        Area::missing("command_approval"),
+        command_approval::area(),
         Area::missing("access_listing"),
         Area::missing("definitions"),
         Area::missing("code_chunks"),

@@ -4,5 +4,6 @@
 //! come in ([`session::Command`]), events that go out ([`host::TaskHost::emit`]), and host requests. It never blocks on the
 //! host: what waits, waits for an answer, for time, or for the provider.
 
+pub mod approval;
 pub mod host;
 pub mod session;
