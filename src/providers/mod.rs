@@ -1,14 +1,29 @@
 //! AI providers (spec 07): one trait, one stream of chunks, one file a wire family.
 //!
-//! Providers know neither tools nor sessions: they get a request, an HTTP client and settings, and yield chunks. Stream
-//! decoding is separate from I/O, so that it can be tested on byte slices.
+//! Providers know neither tools nor sessions: they get a request, [`Surroundings`] (HTTP, clock, wording) and settings, and
+//! yield [`StreamChunk`]s. Stream decoding is separate from I/O, so that it can be tested on byte slices. [`create`]
+//! chooses the provider of a profile.
+//!
+//! Nothing here reads the environment, the clock or the text catalogue; keys are held as secrets and appear neither in
+//! errors nor in `Debug`.
+
+pub mod cost;
+mod create;
+mod error;
+mod model;
+pub mod replay;
+mod usage;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+pub use create::{Surroundings, create};
+pub use error::{ProviderError, Wording};
+pub use model::{ApiProtocol, Model, ModelInfo, model_id_of};
+pub use usage::Usage;
 
 use crate::protocol::message::{ApiMessage, ContentBlock};
 
@@ -32,28 +47,6 @@ pub enum StreamChunk {
     },
 }
 
-/// Token counts of one chunk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Usage {
-    /// Input tokens.
-    pub input_tokens: u64,
-    /// Output tokens.
-    pub output_tokens: u64,
-    /// Tokens written to the provider's cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_write_tokens: Option<u64>,
-    /// Tokens read from the provider's cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_read_tokens: Option<u64>,
-    /// Tokens spent on reasoning.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reasoning_tokens: Option<u64>,
-    /// US dollars, when the provider reports or computes them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub total_cost: Option<f64>,
-}
-
 /// A web source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroundingSource {
@@ -64,44 +57,6 @@ pub struct GroundingSource {
     /// Quoted text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snippet: Option<String>,
-}
-
-/// What a model can do and costs (spec 08 §1). Prices are US dollars a million tokens.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ModelInfo {
-    /// Most output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<u64>,
-    /// Size of the context window in tokens.
-    pub context_window: u64,
-    /// Takes images.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub supports_images: Option<bool>,
-    /// Price of input.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_price: Option<f64>,
-    /// Price of output.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_price: Option<f64>,
-    /// Price of tokens written to the cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_writes_price: Option<f64>,
-    /// Price of tokens read from the cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_reads_price: Option<f64>,
-    /// All other facts of the model table (reasoning flags, tiers, …).
-    #[serde(flatten)]
-    pub other: serde_json::Map<String, Value>,
-}
-
-/// The model a provider speaks to.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Model {
-    /// Id on the wire.
-    pub id: String,
-    /// Its facts.
-    pub info: ModelInfo,
 }
 
 /// Side information of a request (spec 07 §1.2).
@@ -126,27 +81,6 @@ pub struct ChatRequest {
     pub messages: Arc<Vec<ApiMessage>>,
     /// Absent for condensing requests.
     pub metadata: Option<RequestMetadata>,
-}
-
-/// Why a provider could not answer. Never holds a key.
-#[derive(Clone, Debug, Default, PartialEq, thiserror::Error)]
-#[error("{message}")]
-pub struct ProviderError {
-    /// What to show; empty when the failure carried no message (the loop then shows [`ProviderError::details`] as JSON).
-    pub message: String,
-    /// HTTP status, if an answer came.
-    pub status: Option<u16>,
-    /// Provider's error code.
-    pub code: Option<String>,
-    /// Whatever else the error carries (`errorDetails`, `error`, …), as the specification names it.
-    pub details: serde_json::Map<String, Value>,
-}
-
-impl ProviderError {
-    /// An error with nothing but a message.
-    pub fn new(message: impl Into<String>) -> ProviderError {
-        ProviderError { message: message.into(), ..ProviderError::default() }
-    }
 }
 
 /// The chunks of one answer. Dropping it closes the connection.

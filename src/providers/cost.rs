@@ -1,0 +1,99 @@
+//! What a request costs in US dollars (spec 07 §5).
+
+use serde_json::Value;
+
+use super::{ModelInfo, Usage};
+
+/// Cost where `usage.input_tokens` do not contain the cached ones (Anthropic, Bedrock).
+pub fn anthropic(info: &ModelInfo, usage: &Usage) -> f64 {
+    base(info, usage, usage.input_tokens)
+}
+
+/// Cost where `usage.input_tokens` contain the cached ones (OpenAI and everything shaped like it).
+pub fn openai(info: &ModelInfo, usage: &Usage) -> f64 {
+    let cached = usage.cache_write_tokens.unwrap_or(0).saturating_add(usage.cache_read_tokens.unwrap_or(0));
+    base(info, usage, usage.input_tokens.saturating_sub(cached))
+}
+
+/// Sums in the specification's order: floating-point sums depend on it.
+fn base(info: &ModelInfo, usage: &Usage, uncached_input: u64) -> f64 {
+    let part = |price: Option<f64>, tokens: u64| price.unwrap_or(0.0) / 1_000_000.0 * tokens as f64;
+    part(info.cache_writes_price, usage.cache_write_tokens.unwrap_or(0))
+        + part(info.cache_reads_price, usage.cache_read_tokens.unwrap_or(0))
+        + part(info.input_price, uncached_input)
+        + part(info.output_price, usage.output_tokens)
+}
+
+/// A price per token, as model lists give it (string or number), as price per million tokens. Falsy values (absent, `""`,
+/// the number 0) give `None`; the string `"0"` gives 0; a string without a leading number gives NaN.
+pub fn parse_price(price: &Value) -> Option<f64> {
+    match price {
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(parse_float(text) * 1_000_000.0),
+        Value::Number(number) => number.as_f64().filter(|n| *n != 0.0).map(|n| n * 1_000_000.0),
+        _ => None,
+    }
+}
+
+/// ECMAScript `parseFloat`: the longest leading decimal literal, NaN without one.
+fn parse_float(text: &str) -> f64 {
+    let text = crate::ecma::trim_start(text);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if unsigned.starts_with("Infinity") {
+        return if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY };
+    }
+    let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
+    let whole = digits(unsigned);
+    let mut end = whole;
+    let mut any = whole > 0;
+    if let Some(fraction) = unsigned[whole..].strip_prefix('.') {
+        let length = digits(fraction);
+        any |= length > 0;
+        end += 1 + length;
+    }
+    if !any {
+        return f64::NAN;
+    }
+    if let Some(exponent) = unsigned[end..].strip_prefix(['e', 'E']) {
+        let sign = usize::from(exponent.starts_with(['+', '-']));
+        let length = digits(&exponent[sign..]);
+        end += if length > 0 { 1 + sign + length } else { 0 };
+    }
+    text[..text.len() - unsigned.len() + end].parse().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_float_takes_the_longest_leading_number() {
+        for (text, expected) in [
+            ("3.5x", 3.5),
+            (" -1", -1.0),
+            ("1e-6", 1e-6),
+            ("1e", 1.0),
+            ("1.e2", 100.0),
+            (".5.", 0.5),
+            ("+2e+", 2.0),
+            ("-Infinityx", f64::NEG_INFINITY),
+        ] {
+            assert_eq!(parse_float(text), expected, "{text}");
+        }
+        for text in ["", ".", "x1", "-", "e5"] {
+            assert!(parse_float(text).is_nan(), "{text}");
+        }
+    }
+
+    #[test]
+    fn cached_tokens_are_charged_once_and_never_negatively() {
+        let info = ModelInfo { input_price: Some(1.0), cache_reads_price: Some(0.5), ..ModelInfo::default() };
+        let usage = Usage {
+            input_tokens: 1000,
+            cache_write_tokens: Some(200),
+            cache_read_tokens: Some(900),
+            ..Usage::default()
+        };
+        assert_eq!(openai(&info, &usage), 900.0 * 0.5 / 1e6);
+    }
+}

@@ -1,0 +1,139 @@
+//! Facts about models (spec 08 §1) and which model a profile names (spec 07 §1.5).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What a model can do and costs. Prices are US dollars a million tokens; an absent flag is false.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ModelInfo {
+    /// Most output tokens; −1 means "not known" in user-written infos.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<i64>,
+    /// Size of the context window in tokens.
+    pub context_window: u64,
+    /// Takes images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supports_images: Option<bool>,
+    /// Caches marked parts of a prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supports_prompt_cache: Option<bool>,
+    /// Price of input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_price: Option<f64>,
+    /// Price of output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_price: Option<f64>,
+    /// Price of tokens written to the cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_writes_price: Option<f64>,
+    /// Price of tokens read from the cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_reads_price: Option<f64>,
+    /// Thinks within a budget of tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supports_reasoning_budget: Option<bool>,
+    /// Always thinks within a budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required_reasoning_budget: Option<bool>,
+    /// Takes a reasoning effort.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supports_reasoning_effort: Option<bool>,
+    /// Reasoning effort it uses by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// All other facts of the model table (tiers, verbosity, …).
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// The model a provider speaks to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    /// Id on the wire.
+    pub id: String,
+    /// Its facts.
+    pub info: ModelInfo,
+}
+
+/// Option keys that may name the model, in the order they are looked at.
+const MODEL_ID_KEYS: [&str; 15] = [
+    "apiModelId",
+    "glamaModelId",
+    "openRouterModelId",
+    "openAiModelId",
+    "ollamaModelId",
+    "lmStudioModelId",
+    "lmStudioDraftModelId",
+    "unboundModelId",
+    "requestyModelId",
+    "litellmModelId",
+    "huggingFaceModelId",
+    "ioIntelligenceModelId",
+    "vercelAiGatewayModelId",
+    "deepInfraModelId",
+    "kilocodeModel",
+];
+
+/// The model id of a profile: the first non-empty one of the known keys, whatever the provider (spec 07 §1.5). A key left
+/// over from another provider can win; the specification keeps that.
+pub fn model_id_of(options: &Map<String, Value>) -> Option<&str> {
+    MODEL_ID_KEYS.iter().find_map(|key| options.get(*key).and_then(Value::as_str).filter(|id| !id.is_empty()))
+}
+
+/// Which family of APIs a provider belongs to; decides how context tokens are counted (spec 07 §1.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiProtocol {
+    /// Input tokens are reported without the cached ones.
+    Anthropic,
+    /// Input tokens are reported with the cached ones.
+    OpenAi,
+}
+
+impl ApiProtocol {
+    /// The family of this provider and model.
+    pub fn of(provider: Option<&str>, model_id: Option<&str>) -> ApiProtocol {
+        let model = model_id.unwrap_or("").to_lowercase();
+        match provider {
+            Some("anthropic" | "claude-code" | "bedrock") => ApiProtocol::Anthropic,
+            Some("vertex") if model.contains("claude") => ApiProtocol::Anthropic,
+            Some("vercel-ai-gateway") if model.starts_with("anthropic/") => ApiProtocol::Anthropic,
+            _ => ApiProtocol::OpenAi,
+        }
+    }
+
+    /// The name in stored records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ApiProtocol::Anthropic => "anthropic",
+            ApiProtocol::OpenAi => "openai",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_first_set_key_names_the_model() {
+        let options = json!({"openAiModelId": "gpt", "apiModelId": "", "kilocodeModel": "k"});
+        assert_eq!(model_id_of(options.as_object().expect("an object")), Some("gpt"));
+        assert_eq!(model_id_of(&Map::new()), None);
+    }
+
+    #[test]
+    fn protocol_follows_provider_and_model() {
+        for (provider, model, expected) in [
+            (Some("anthropic"), None, "anthropic"),
+            (Some("vertex"), Some("Claude-x"), "anthropic"),
+            (Some("vertex"), Some("gemini"), "openai"),
+            (Some("vercel-ai-gateway"), Some("Anthropic/claude"), "anthropic"),
+            (Some("vercel-ai-gateway"), Some("x/anthropic/claude"), "openai"),
+            (None, Some("claude"), "openai"),
+        ] {
+            assert_eq!(ApiProtocol::of(provider, model).as_str(), expected, "{provider:?} {model:?}");
+        }
+    }
+}
