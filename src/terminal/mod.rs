@@ -1,4 +1,28 @@
-//! Commands and terminals (spec 06 §D): process groups, merged output, limits, exit codes, cancel kills the whole tree.
+//! Commands and terminals (spec 06 §D): process groups, merged output, limits, exit codes, and an end for every command.
+//!
+//! A *terminal* is a numbered working directory in which one command runs at a time; [`Terminals`] keeps them, their owners
+//! (tasks) and what finished commands left unread. A [`Process`] is one command: its output, whether it is hot, how it
+//! ended. Commands are started by a [`Launcher`]; [`Direct`] runs them in the engine's own processes, and a host with
+//! terminals of its own is another launcher.
+//!
+//! Nothing here words a text, asks a user or reads the environment: the environment of commands is an argument. At most
+//! [`MEMORY_LIMIT`] bytes of output of a command are kept in memory (deviation D17).
 
-/// The terminals of an engine, shared by its tasks. (Filled in with the terminal room.)
-pub struct Terminals {}
+mod direct;
+mod exit;
+mod hot;
+mod output;
+mod process;
+mod registry;
+mod spill;
+mod tree;
+
+#[cfg(all(test, unix))]
+mod tests;
+
+pub use direct::Direct;
+pub use exit::{Exit, Signal};
+pub use output::{Captured, MEMORY_LIMIT};
+pub use process::{Event, Launch, Launched, Launcher, Process};
+pub use registry::{Busy, Finished, Running, TerminalError, Terminals, Unread};
+pub use spill::LOG_LIMIT;
