@@ -4,6 +4,8 @@
 //!
 //! Arguments filter by area or case name: `cargo test --test vectors -- apply_diff fuzzy`.
 
+#[path = "vectors/assistant_parser.rs"]
+mod assistant_parser;
 #[path = "vectors/command_approval.rs"]
 mod command_approval;
 #[path = "vectors/support.rs"]
@@ -16,7 +18,7 @@ use support::Area;
 /// Every area in the order of the vectors' README; those without code have no runner.
 fn areas() -> Vec<Area> {
     vec![
-        Area::missing("assistant_parser"),
+        assistant_parser::area(),
         Area::missing("apply_diff"),
         Area::missing("transforms"),
         Area::missing("provider_requests"),

@@ -6,4 +6,5 @@
 
 pub mod approval;
 pub mod host;
+pub mod parser;
 pub mod session;
