@@ -2,6 +2,8 @@
 //!
 //! The loop asks for the current [`Settings`] whenever it needs one, so a change takes effect at the next use. No I/O here.
 
+pub mod modes;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

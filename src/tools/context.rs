@@ -140,6 +140,8 @@ pub trait ToolContext: Send + Sync {
     fn process_queued(&self);
     /// Emits `taskCompleted`.
     fn completed(&self);
+    /// Kind of the last UI message, if it is an ask.
+    fn last_ask(&self) -> Option<Ask>;
     /// The `ts` of the last UI message, as the id of a command execution.
     fn last_message_ts(&self) -> i64;
     /// Status of a running command for the host (`commandExecutionStatus`, spec 06 §D.1), as its JSON object.
@@ -148,8 +150,17 @@ pub trait ToolContext: Send + Sync {
     fn todos(&self) -> Vec<TodoItem>;
     /// Replaces the task's todo list.
     fn set_todos(&self, todos: Vec<TodoItem>);
+    /// Opens `todos` for editing while their approval is asked for (`updateTodoList` of the host changes them).
+    fn set_pending_todos(&self, todos: Vec<TodoItem>);
+    /// The list opened by [`ToolContext::set_pending_todos`] as it is now.
+    fn pending_todos(&self) -> Vec<TodoItem>;
     /// Slug of the current mode.
     fn mode(&self) -> String;
+    /// Switches the mode of the session (spec 02 §7).
+    async fn switch_mode(&self, slug: &str) -> Result<(), ToolError>;
+    /// Starts a subtask in `mode` and pauses this task (spec 05 §5.20): checkpoint, paused mode and mode switch are its
+    /// business. False when a policy of the provider refuses; the mode is then as before.
+    async fn start_subtask(&self, message: String, todos: Vec<TodoItem>, mode: &str) -> Result<bool, ToolError>;
     /// The call that is being run, for helpers that need its tool or partial flag.
     fn call(&self) -> &ToolCall;
 }

@@ -1,0 +1,168 @@
+//! Whether a mode lets a tool run (spec 01 §1.3, spec 05 §1.5).
+
+use serde_json::Value;
+
+use crate::ecma;
+use crate::prompt::text::{Texts, context};
+use crate::protocol::tool::{ParamName, Params, ToolName};
+use crate::settings::modes::{self, ALWAYS_AVAILABLE, Group, GroupEntry, Mode};
+
+/// Why a tool may not run. Counts as a mistake of the model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// The mode does not have the tool, or there is no such mode.
+    #[error("mode {mode} does not have the tool {tool}")]
+    Tool {
+        /// The tool.
+        tool: ToolName,
+        /// Slug of the mode.
+        mode: String,
+    },
+    /// The mode has the tool, but not for this file.
+    #[error("{tool} in mode {} is limited to {pattern}, which {path} does not match", mode.name)]
+    File {
+        /// The tool.
+        tool: ToolName,
+        /// The mode.
+        mode: Box<Mode>,
+        /// ECMAScript regular expression.
+        pattern: String,
+        /// What it means, for people.
+        description: Option<String>,
+        /// The file as the model named it.
+        path: String,
+    },
+}
+
+impl NotAllowed {
+    /// The sentence for the model, to be wrapped as a tool error.
+    pub fn text(&self, texts: &Texts) -> String {
+        match self {
+            NotAllowed::Tool { tool, mode } => {
+                texts.render("mode.tool_not_allowed", context! { tool => tool.as_str(), mode })
+            }
+            NotAllowed::File { tool, mode, pattern, description, path } => {
+                let note = || mode.builtin.then(|| texts.get(&format!("mode.{}.edit_note", mode.slug)));
+                let description = description.clone().or_else(note);
+                let mode = &mode.name;
+                texts.render(
+                    "mode.file_restriction",
+                    context! { tool => tool.as_str(), mode, pattern, description, path },
+                )
+            }
+        }
+    }
+}
+
+/// Checks a call, also a partial one. `diff_enabled` is the task's requirement for `apply_diff`.
+///
+/// # Errors
+/// [`NotAllowed`] says which rule refuses it.
+pub fn check(
+    tool: ToolName,
+    params: &Params,
+    mode: &str,
+    custom_modes: &[Value],
+    diff_enabled: bool,
+) -> Result<(), NotAllowed> {
+    if ALWAYS_AVAILABLE.contains(&tool) {
+        return Ok(());
+    }
+    let refused = || NotAllowed::Tool { tool, mode: mode.to_owned() };
+    if tool == ToolName::ApplyDiff && !diff_enabled {
+        return Err(refused());
+    }
+    let mode = modes::find(mode, custom_modes).ok_or_else(refused)?;
+    // Our two git tools stand in no group's list; they are allowed wherever files may be read (spec 05 §5.24).
+    let has_tool = |entry: &&GroupEntry| match tool {
+        ToolName::GitStatus | ToolName::GitDiff => entry.group == Group::Read,
+        _ => entry.group.tools().contains(&tool),
+    };
+    let entry = mode.groups.iter().find(has_tool).ok_or_else(refused)?;
+    match entry.file_regex.as_deref().filter(|_| entry.group == Group::Edit) {
+        Some(pattern) => check_files(tool, params, &mode, pattern, entry),
+        None => Ok(()),
+    }
+}
+
+/// Every file an edit names must match the mode's expression. `target_file` is not looked at (kept from the reference).
+fn check_files(
+    tool: ToolName,
+    params: &Params,
+    mode: &Mode,
+    pattern: &str,
+    entry: &GroupEntry,
+) -> Result<(), NotAllowed> {
+    const EDIT_MARKS: [ParamName; 6] =
+        [ParamName::Diff, ParamName::Content, ParamName::Search, ParamName::Replace, ParamName::Args, ParamName::Line];
+    let given = |name: ParamName| params.get(name).filter(|value| !value.is_empty());
+    let is_edit = EDIT_MARKS.into_iter().any(|name| given(name).is_some());
+    let path = given(ParamName::Path).filter(|_| is_edit);
+    let listed = given(ParamName::Args).map(path_elements).unwrap_or_default();
+    match path.into_iter().chain(listed).find(|path| !path_matches(path, pattern)) {
+        None => Ok(()),
+        Some(path) => Err(NotAllowed::File {
+            tool,
+            mode: Box::new(mode.clone()),
+            pattern: pattern.to_owned(),
+            description: entry.description.clone(),
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Whether the expression is found anywhere in the path. An invalid expression never matches.
+pub fn path_matches(path: &str, pattern: &str) -> bool {
+    regress::Regex::new(pattern).is_ok_and(|regex| regex.find(path).is_some())
+}
+
+/// The trimmed, non-empty contents of all `<path>…</path>` without a `<` inside.
+pub(super) fn path_elements(args: &str) -> Vec<&str> {
+    let mut paths = Vec::new();
+    let mut rest = args;
+    while let Some(start) = rest.find("<path>") {
+        rest = &rest[start + "<path>".len()..];
+        let end = rest.find('<').unwrap_or(rest.len());
+        let path = ecma::trim(&rest[..end]);
+        if rest[end..].starts_with("</path>") && !path.is_empty() && !path.contains('>') {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(given: &[(ParamName, &str)]) -> Params {
+        given.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn architect_edits_markdown_only() {
+        let try_path = |path| {
+            let params = params(&[(ParamName::Path, path), (ParamName::Content, "x")]);
+            check(ToolName::WriteToFile, &params, "architect", &[], true)
+        };
+        assert_eq!(try_path("plan.md"), Ok(()));
+        let refused = try_path("plan.ts").expect_err("not Markdown");
+        assert!(refused.text(&Texts::builtin()).contains(r"\.md$"));
+        let path_only = params(&[(ParamName::Path, "plan.ts")]);
+        assert_eq!(check(ToolName::WriteToFile, &path_only, "architect", &[], true), Ok(()));
+        let target = params(&[(ParamName::TargetFile, "plan.ts"), (ParamName::CodeEdit, "x")]);
+        assert_eq!(check(ToolName::EditFile, &target, "architect", &[], true), Ok(()));
+    }
+
+    #[test]
+    fn git_tools_follow_the_read_group() {
+        assert!(check(ToolName::GitStatus, &Params::default(), "ask", &[], true).is_ok());
+        assert!(check(ToolName::GitStatus, &Params::default(), "orchestrator", &[], true).is_err());
+    }
+
+    #[test]
+    fn paths_are_taken_out_of_args() {
+        let args = "<file><path> a.md </path></file><path>b<c></path><path></path><path>d</path>";
+        assert_eq!(path_elements(args), ["a.md", "d"]);
+    }
+}
