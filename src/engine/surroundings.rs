@@ -1,0 +1,178 @@
+//! The one place that reads clock, environment, home folder and operating system; everything else gets values.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since the Unix epoch.
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
+}
+
+/// A fresh UUID v4.
+pub fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// The user's home folder; the root folder when the environment does not tell.
+pub fn home() -> PathBuf {
+    let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|home| home.is_absolute())
+        .unwrap_or_else(|| PathBuf::from("/"))
+}
+
+/// Folder for tasks and settings when the host names none: the user's data folder.
+pub fn default_storage(home: &Path) -> PathBuf {
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|data| data.is_absolute());
+    if cfg!(target_os = "macos") {
+        home.join("Library/Application Support/lapce-ai")
+    } else if cfg!(windows) {
+        std::env::var_os("APPDATA").map_or_else(|| home.join("AppData/Roaming"), PathBuf::from).join("lapce-ai")
+    } else {
+        data.unwrap_or_else(|| home.join(".local/share")).join("lapce-ai")
+    }
+}
+
+/// The environment for child processes.
+pub fn environment() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    std::env::vars_os().collect()
+}
+
+/// Shell named in the prompt (spec 03 §4.9): the environment's, when it is a well-known one.
+pub fn shell() -> String {
+    if cfg!(windows) {
+        return std::env::var("COMSPEC").unwrap_or_else(|_| r"C:\Windows\System32\cmd.exe".into());
+    }
+    let fallback = if cfg!(target_os = "macos") { "/bin/zsh" } else { "/bin/bash" };
+    match std::env::var("SHELL") {
+        Ok(shell) if is_known_shell(&shell) => shell,
+        _ => fallback.into(),
+    }
+}
+
+/// The allow-list of spec 03 §4.9.
+fn is_known_shell(path: &str) -> bool {
+    let Some((folder, name)) = path.rsplit_once('/') else { return false };
+    const PLAIN: [&str; 12] =
+        ["sh", "bash", "dash", "ash", "csh", "tcsh", "ksh", "ksh93", "mksh", "pdksh", "zsh", "busybox"];
+    const RARE: [&str; 6] = ["fish", "elvish", "xonsh", "nu", "nushell", "ion"];
+    match folder {
+        "/bin" => PLAIN.contains(&name),
+        "/usr/bin" => PLAIN.contains(&name) || RARE.contains(&name),
+        "/usr/local/bin" => ["bash", "zsh", "tcsh"].contains(&name) || RARE.contains(&name),
+        "/opt/homebrew/bin" | "/opt/local/bin" => ["bash", "zsh", "fish"].contains(&name),
+        _ => false,
+    }
+}
+
+/// Operating system for the prompt: `Linux <major.minor>`, `macOS`, `Windows`.
+pub fn operating_system() -> String {
+    #[cfg(unix)]
+    {
+        let release = rustix::system::uname();
+        if cfg!(target_os = "linux") {
+            let version: Vec<&str> = release.release().to_str().unwrap_or("").split('.').take(2).collect();
+            return format!("Linux {}", version.join(".")).trim_end().to_owned();
+        }
+    }
+    if cfg!(target_os = "macos") { "macOS".into() } else { "Windows".into() }
+}
+
+/// IANA name of the time zone and its offset in minutes east of UTC; UTC when the system does not tell.
+pub fn time_zone() -> (String, i32) {
+    #[cfg(unix)]
+    {
+        let zone = std::env::var("TZ").ok().filter(|zone| !zone.is_empty()).or_else(|| {
+            let link = std::fs::read_link("/etc/localtime").ok()?;
+            link.to_str()?.split_once("zoneinfo/").map(|(_, name)| name.to_owned())
+        });
+        if let Some(zone) = zone.filter(|zone| !zone.starts_with([':', '/']) && !zone.contains("..")) {
+            let file = std::fs::read(Path::new("/usr/share/zoneinfo").join(&zone)).unwrap_or_default();
+            if let Some(minutes) = current_offset(&file, now_ms() / 1000) {
+                return (zone, minutes);
+            }
+        }
+    }
+    ("UTC".into(), 0)
+}
+
+/// Offset in minutes that a TZif file (RFC 8536) gives for `now` (seconds since the epoch), from its version 1 block or the
+/// version 2 block behind it.
+#[cfg(unix)]
+fn current_offset(file: &[u8], now: i64) -> Option<i32> {
+    let word = |at: usize| file.get(at..at + 4).map(|b| i32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+    let long = |at: usize| {
+        let bytes: [u8; 8] = file.get(at..at + 8)?.try_into().ok()?;
+        Some(i64::from_be_bytes(bytes))
+    };
+    let counts = |at: usize| -> Option<[usize; 6]> {
+        let mut counts = [0; 6];
+        for (i, count) in counts.iter_mut().enumerate() {
+            *count = usize::try_from(word(at + 20 + 4 * i)?).ok().filter(|n| *n < 100_000)?;
+        }
+        Some(counts)
+    };
+    if file.get(..4)? != b"TZif" {
+        return None;
+    }
+    let [utc, standard, leaps, times, types, letters] = counts(0)?;
+    let second = 44 + times * 5 + types * 6 + letters + leaps * 8 + standard + utc;
+    let (header, size) = if file.get(second..second + 4) == Some(b"TZif") { (second, 8) } else { (0, 4) };
+    let [_, _, _, times, types, _] = counts(header)?;
+    let first = header + 44;
+    let mut kind = 0;
+    for i in 0..times {
+        let at = if size == 8 { long(first + 8 * i)? } else { i64::from(word(first + 4 * i)?) };
+        if at > now {
+            break;
+        }
+        kind = usize::from(*file.get(first + times * size + i)?);
+    }
+    if kind >= types {
+        return None;
+    }
+    Some(word(first + times * (size + 1) + 6 * kind)? / 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_well_known_shells_are_named() {
+        for (path, known) in [
+            ("/bin/bash", true),
+            ("/usr/bin/fish", true),
+            ("/usr/local/bin/zsh", true),
+            ("/tmp/bash", false),
+            ("bash", false),
+            ("/bin/rm", false),
+        ] {
+            assert_eq!(is_known_shell(path), known, "{path}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn zone_files_give_the_offset_in_force() {
+        let mut file = b"TZif\0".to_vec();
+        file.resize(20, 0);
+        for count in [0u32, 0, 0, 1, 2, 8] {
+            file.extend(count.to_be_bytes());
+        }
+        file.extend(1000i32.to_be_bytes()); // from then on type 1
+        file.push(1);
+        for offset in [3600i32, 7200] {
+            file.extend(offset.to_be_bytes());
+            file.extend([0, 0]);
+        }
+        file.extend(b"CET\0CES\0");
+        assert_eq!(current_offset(&file, 999), Some(60));
+        assert_eq!(current_offset(&file, 1000), Some(120));
+        for cut in 0..file.len() {
+            let _ = current_offset(&file[..cut], 1000);
+        }
+        assert_eq!(current_offset(b"TZif", 0), None);
+    }
+}
