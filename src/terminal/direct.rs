@@ -55,7 +55,7 @@ impl Launcher for Direct {
             }
             Err(error) => {
                 tracing::warn!(%error, "a command could not be started");
-                process.completed(Exit::FAILED);
+                process.completed(Some(Exit::FAILED));
             }
         }
         Launched { process, events }
@@ -144,7 +144,7 @@ async fn drive(process: Arc<Process>, mut child: Child, mut reader: Reader, mut 
             && (!open || drained.is_none())
         {
             spill.flush().await;
-            process.completed(exit);
+            process.completed(Some(exit));
             completed = true;
         }
     }

@@ -8,6 +8,7 @@
 //! Nothing here words a text, asks a user or reads the environment: the environment of commands is an argument. At most
 //! [`MEMORY_LIMIT`] bytes of output of a command are kept in memory (deviation D17).
 
+mod compress;
 mod direct;
 mod exit;
 mod hot;
@@ -20,6 +21,7 @@ mod tree;
 #[cfg(all(test, unix))]
 mod tests;
 
+pub use compress::{Limits, backspaces, carriage_returns, compress, compress_captured, run_length, truncate};
 pub use direct::Direct;
 pub use exit::{Exit, Signal};
 pub use output::{Captured, MEMORY_LIMIT};

@@ -48,8 +48,8 @@ pub enum Event {
         /// Position after them, for [`Process::output_until`].
         end: u64,
     },
-    /// The shell ended. More output may follow.
-    Exited(Exit),
+    /// The shell ended, `None` when nobody knows how. More output may follow.
+    Exited(Option<Exit>),
     /// Nothing more will happen.
     Completed,
     /// Somebody let it go on in the background: no more events.
@@ -112,7 +112,7 @@ impl Process {
         &self.command
     }
 
-    /// How the shell ended, once it has.
+    /// How the shell ended, once it has and if it is known.
     pub fn exit(&self) -> Option<Exit> {
         self.state().exit
     }
@@ -229,12 +229,13 @@ impl Process {
         self.state().log = Some(log);
     }
 
-    /// Everything happened: the shell ended and its output was read.
-    pub fn completed(&self, exit: Exit) {
+    /// Everything happened: the shell ended, and its output was read.
+    pub fn completed(&self, exit: Option<Exit>) {
         let mut state = self.state();
         // A kill that came while the command was still printing is not told from its own end (spec 06 §D.3).
-        let exit = if state.aborted && state.line_after_abort { Exit { signal: None, ..exit } } else { exit };
-        state.exit = Some(exit);
+        let untold = state.aborted && state.line_after_abort;
+        let exit = if untold { exit.map(|exit| Exit { signal: None, ..exit }) } else { exit };
+        state.exit = exit;
         send(&mut state, Event::Exited(exit));
         let end = state.output.lines_end();
         if end > state.output.retrieved() {

@@ -80,7 +80,7 @@ async fn the_first_line_is_an_event_and_the_rest_comes_at_the_end() {
         ended.events[1..],
         [
             Event::Output { end: 2 },
-            Event::Exited(Exit { code: 0, signal: None }),
+            Event::Exited(Some(Exit { code: 0, signal: None })),
             Event::Output { end: 4 },
             Event::Completed
         ]
