@@ -1,1 +1,4 @@
-//! All integration tests as one binary: one module a subject, with a small harness beside them.
+//! All integration tests as one binary: one module a subject in `tests/cases/`, with a small harness beside them.
+
+#[path = "cases/structure.rs"]
+mod structure;
