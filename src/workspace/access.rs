@@ -1,4 +1,278 @@
 //! Which files a task may read (`.kilocodeignore`) and which are write-protected (spec 03 §17–18, spec 05 §1.9).
 
-/// Ignore and protect rules of one workspace. (Filled in with the workspace room.)
-pub struct Access {}
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use super::gitignore::Patterns;
+use super::paths;
+
+/// Name of the ignore file in the root of the workspace.
+pub const IGNORE_FILE: &str = ".kilocodeignore";
+
+/// Larger ignore files are read this far only, in bytes.
+const MAX_IGNORE_FILE: u64 = 1 << 20;
+
+/// Commands that print files, whose arguments are therefore checked.
+const READING_COMMANDS: [&str; 13] =
+    ["cat", "less", "more", "head", "tail", "grep", "awk", "sed", "get-content", "gc", "type", "select-string", "sls"];
+
+/// Files that decide what the agent may do, or what an editor runs.
+const PROTECTED: &str = ".kilocodeignore\n.kilocodemodes\n.kilocoderules\n.kilocode/**\n.kilocodeprotected\n.rooignore\n\
+    .roomodes\n.roorules*\n.clinerules*\n.roo/**\n.vscode/**\n*.code-workspace\n.rooprotected\nAGENTS.md\nAGENT.md";
+
+/// Ignore and protect rules of one workspace.
+///
+/// The ignore file is read again whenever a question finds it changed (one `stat`); there is no watcher.
+pub struct Access {
+    cwd: PathBuf,
+    /// `cwd` with its links resolved, when that differs: resolved paths lie below it.
+    real_cwd: Option<PathBuf>,
+    protected: Patterns,
+    /// `None`: the rules were given as text and never change.
+    file: Option<PathBuf>,
+    rules: Mutex<Arc<Rules>>,
+}
+
+/// The ignore file as last read.
+#[derive(Default)]
+struct Rules {
+    stamp: Option<Stamp>,
+    /// Text of the file; `None` when there is none. Empty text switches the rules off.
+    content: Option<String>,
+    patterns: Patterns,
+}
+
+/// What tells one version of a file from the next.
+#[derive(Clone, PartialEq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    len: u64,
+    #[cfg(unix)]
+    identity: (u64, u64, i64),
+}
+
+impl Access {
+    /// The rules of the workspace at `cwd` (absolute). A missing or unreadable ignore file means no ignore rules.
+    pub fn load(cwd: &Path) -> Access {
+        let access = Access { file: Some(cwd.join(IGNORE_FILE)), ..Access::from_text(cwd, None) };
+        access.rules();
+        access
+    }
+
+    /// Rules from the text of an ignore file (`None`: there is none) instead of the disk.
+    pub fn from_text(cwd: &Path, ignore: Option<&str>) -> Access {
+        Access {
+            cwd: cwd.to_owned(),
+            real_cwd: fs::canonicalize(cwd).ok().filter(|real| real != cwd),
+            protected: Patterns::parse(PROTECTED),
+            file: None,
+            rules: Mutex::new(Arc::new(Rules::new(None, ignore.map(str::to_owned)))),
+        }
+    }
+
+    /// Whether the ignore rules let a path (absolute, or relative to the workspace) be read. Links are followed first; what
+    /// lies outside the workspace is not subject to the rules.
+    pub fn accessible(&self, path: impl AsRef<Path>) -> bool {
+        self.allows(&self.rules(), path.as_ref())
+    }
+
+    /// The paths that may be read.
+    pub fn filter<P: AsRef<Path>>(&self, paths: Vec<P>) -> Vec<P> {
+        let rules = self.rules();
+        paths.into_iter().filter(|path| self.allows(&rules, path.as_ref())).collect()
+    }
+
+    /// The first argument of a file-printing command that may not be read. Deliberately simple: words are split at white
+    /// space, quotes and pipes are not understood, options and absolute paths are skipped.
+    pub fn blocked_by_command(&self, command: &str) -> Option<String> {
+        let rules = self.rules();
+        if !rules.is_active() {
+            return None;
+        }
+        let mut words = command.split(crate::ecma::is_space).filter(|word| !word.is_empty());
+        let first = words.next()?.to_lowercase();
+        if !READING_COMMANDS.contains(&first.as_str()) {
+            return None;
+        }
+        words
+            .filter(|word| !word.starts_with(['-', '/']) && !word.contains(':'))
+            .find(|word| !self.allows(&rules, Path::new(word)))
+            .map(str::to_owned)
+    }
+
+    /// Text of the ignore file while its rules are in force.
+    pub fn ignore_content(&self) -> Option<String> {
+        self.rules().content.clone().filter(|content| !content.is_empty())
+    }
+
+    /// The block about the ignore file in the system prompt (spec 03 §17.1) around its `prose`; `None` without rules.
+    pub fn instructions(&self, prose: &str) -> Option<String> {
+        self.ignore_content().map(|content| format!("# {IGNORE_FILE}\n\n({prose})\n\n{content}\n{IGNORE_FILE}"))
+    }
+
+    /// Whether writing this path needs the approval for protected files. Links are not resolved.
+    pub fn is_protected(&self, path: impl AsRef<Path>) -> bool {
+        let absolute = paths::resolve(&self.cwd, path);
+        inside(&paths::relative_to(&self.cwd, &absolute)).is_some_and(|relative| self.protected.excludes(&relative))
+    }
+
+    fn allows(&self, rules: &Rules, path: &Path) -> bool {
+        if !rules.is_active() {
+            return true;
+        }
+        let absolute = paths::resolve(&self.cwd, path);
+        let real = fs::canonicalize(&absolute).unwrap_or(absolute);
+        let relative = [Some(&self.cwd), self.real_cwd.as_ref()]
+            .into_iter()
+            .flatten()
+            .find_map(|base| inside(&paths::relative_to(base, &real)));
+        !relative.is_some_and(|relative| rules.patterns.excludes(&relative))
+    }
+
+    /// The rules in force, read again when the file changed.
+    fn rules(&self) -> Arc<Rules> {
+        // The lock only guards the swap of a finished value, so a poisoned one is still sound.
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &self.file {
+            match fs::metadata(file) {
+                Ok(metadata) if rules.stamp.as_ref() == Some(&Stamp::of(&metadata)) => {}
+                Ok(metadata) => {
+                    let stamp = Some(Stamp::of(&metadata));
+                    *rules = Arc::new(match read_text(file, &metadata) {
+                        Ok(content) => Rules::new(stamp, Some(content)),
+                        // The last content stays shown, without patterns, until the file can be read (spec 03 §17).
+                        Err(_) => Rules { stamp, content: rules.content.clone(), patterns: Patterns::default() },
+                    });
+                }
+                Err(_) if rules.stamp.is_none() && rules.content.is_none() => {}
+                Err(_) => *rules = Arc::new(Rules::default()),
+            }
+        }
+        rules.clone()
+    }
+}
+
+impl Rules {
+    fn new(stamp: Option<Stamp>, content: Option<String>) -> Rules {
+        let patterns = match &content {
+            Some(text) => Patterns::parse(&format!("{text}\n{IGNORE_FILE}")),
+            None => Patterns::default(),
+        };
+        Rules { stamp, content, patterns }
+    }
+
+    fn is_active(&self) -> bool {
+        self.content.as_ref().is_some_and(|content| !content.is_empty())
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Stamp {
+        Stamp {
+            modified: metadata.modified().ok(),
+            len: metadata.len(),
+            #[cfg(unix)]
+            identity: {
+                use std::os::unix::fs::MetadataExt;
+                (metadata.dev(), metadata.ino(), metadata.ctime_nsec())
+            },
+        }
+    }
+}
+
+/// The relative path with forward slashes if it leads into the base folder; `None` for the folder itself and what is outside.
+fn inside(relative: &Path) -> Option<String> {
+    let text = relative.to_string_lossy();
+    let text = if cfg!(windows) { paths::posix(&text) } else { text.into_owned() };
+    let outside = text.is_empty() || relative.is_absolute() || text == ".." || text.starts_with("../");
+    (!outside).then_some(text)
+}
+
+/// Reads the ignore file; only a regular one, so that a pipe of that name cannot block.
+fn read_text(file: &Path, metadata: &Metadata) -> io::Result<String> {
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut bytes = Vec::new();
+    File::open(file)?.take(MAX_IGNORE_FILE).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_follow_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let access = Access::load(folder.path());
+        assert!(access.accessible("a.log"));
+        fs::write(folder.path().join(IGNORE_FILE), "*.log\n").expect("written");
+        assert!(!access.accessible("a.log"));
+        assert!(!access.accessible(IGNORE_FILE));
+        assert_eq!(
+            access.instructions("prose").as_deref(),
+            Some("# .kilocodeignore\n\n(prose)\n\n*.log\n\n.kilocodeignore")
+        );
+        fs::write(folder.path().join(IGNORE_FILE), "").expect("written");
+        assert!(access.accessible("a.log"));
+        fs::write(folder.path().join(IGNORE_FILE), "a*\n").expect("written");
+        assert!(!access.accessible("a.log"));
+        fs::remove_file(folder.path().join(IGNORE_FILE)).expect("removed");
+        assert!(access.accessible("a.log"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_before_the_rules_apply() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        fs::create_dir(root.join("secret")).expect("made");
+        fs::write(root.join("secret/key"), "k").expect("written");
+        fs::write(root.join(IGNORE_FILE), "secret/\n").expect("written");
+        std::os::unix::fs::symlink("secret", root.join("open")).expect("linked");
+        std::os::unix::fs::symlink("/etc/passwd", root.join("out")).expect("linked");
+        std::os::unix::fs::symlink(root, root.join("secret/self")).expect("linked");
+        let access = Access::load(root);
+        assert!(!access.accessible("open/key"));
+        assert!(access.accessible("out"));
+        assert!(access.accessible("secret"));
+        let through = tempfile::tempdir().expect("a folder");
+        std::os::unix::fs::symlink(root, through.path().join("ws")).expect("linked");
+        assert!(!Access::load(&through.path().join("ws")).accessible("secret/key"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_as_ignore_file_does_not_block() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join(IGNORE_FILE);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600), 0)
+            .expect("made");
+        assert!(Access::load(folder.path()).accessible("a"));
+    }
+
+    #[test]
+    fn only_paths_inside_the_workspace_are_subject_to_the_rules() {
+        let access = Access::from_text(Path::new("/nowhere"), Some("*.log\n"));
+        assert!(access.accessible(""));
+        assert!(access.accessible("../a.log"));
+        assert!(!access.accessible("./x/../a.log"));
+    }
+
+    #[test]
+    fn protected_files() {
+        let access = Access::from_text(Path::new("/ws"), None);
+        for path in
+            ["a/b/AGENTS.md", ".clinerules/x", ".vscode/settings.json", "/ws/.kilocodeignore", "x.code-workspace"]
+        {
+            assert!(access.is_protected(path), "{path}");
+        }
+        for path in ["nested/.kilocode/x", ".kilocoderules-code", "../AGENTS.md", ".kilocode"] {
+            assert!(!access.is_protected(path), "{path}");
+        }
+    }
+}

@@ -1,4 +1,10 @@
-//! Paths, ignore and protect rules, listing, search, reading of the user's workspace (spec 03 §17–18, spec 05 §1, §3, spec 06 §B–C).
+//! The user's workspace as the agent sees it: paths, ignore and protect rules, listing, search and reading of files
+//! (spec 03 §17–18, spec 05 §1.8–1.10, §3–4, spec 06 §B–C).
+//!
+//! Everything here is synchronous, bounded and treats what it finds on the disk as hostile: links may loop or lead out, files
+//! may be pipes, devices, huge, or in no encoding at all. Nothing here words a sentence, asks the user or decides about
+//! approval; it returns values and typed errors.
 
 pub mod access;
+pub mod gitignore;
 pub mod paths;
