@@ -8,3 +8,4 @@
 pub mod access;
 pub mod gitignore;
 pub mod paths;
+pub mod write;
