@@ -4,4 +4,5 @@
 //! Uses nothing of ours. No I/O, no clock.
 
 pub mod message;
+pub mod model;
 pub mod tool;

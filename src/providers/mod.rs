@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 
 pub use create::{Surroundings, create};
 pub use error::{ProviderError, Wording};
-pub use model::{ApiProtocol, Model, ModelInfo, model_id_of};
+pub use model::{ApiProtocol, model_id_of};
+
+pub use crate::protocol::model::{Model, ModelInfo};
 pub use usage::Usage;
 
 use crate::protocol::message::{ApiMessage, ContentBlock};
