@@ -75,6 +75,8 @@ pub trait ToolContext: Send + Sync {
     fn terminals(&self) -> &Terminals;
     /// Id of this task, owner of its terminals.
     fn task_id(&self) -> &str;
+    /// Folder of this task's stored data (spec 02 §13), for output that is too large for memory; `None` when nothing is stored.
+    fn task_folder(&self) -> Option<&Path>;
 
     /// `ask(type, text, partial=true)`: updates the UI only; never waits.
     async fn ask_partial(&self, ask: Ask, text: String, progress: Option<ProgressStatus>) -> Result<(), ToolError>;

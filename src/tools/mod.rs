@@ -4,8 +4,10 @@
 //! agent loop decides what these mean, checks [`permissions`] before it runs a tool, and catches what a tool does not.
 
 pub mod context;
+pub mod execute_command;
 pub mod permissions;
 pub mod response;
+pub mod text;
 
 use async_trait::async_trait;
 
@@ -36,14 +38,14 @@ pub fn find(name: ToolName) -> Option<&'static dyn Tool> {
     TOOLS.iter().copied().find(|tool| tool.name() == name)
 }
 
-static TOOLS: &[&dyn Tool] = &[];
+static TOOLS: &[&dyn Tool] = &[&execute_command::ExecuteCommand];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Files of this folder that are not tools.
-    const FRAME: &[&str] = &["mod.rs", "context.rs", "permissions.rs", "response.rs"];
+    const FRAME: &[&str] = &["mod.rs", "context.rs", "permissions.rs", "response.rs", "text.rs"];
 
     #[test]
     fn every_tool_file_is_listed_once() {
