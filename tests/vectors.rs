@@ -4,6 +4,8 @@
 //!
 //! Arguments filter by area or case name: `cargo test --test vectors -- apply_diff fuzzy`.
 
+#[path = "vectors/apply_diff.rs"]
+mod apply_diff;
 #[path = "vectors/assistant_parser.rs"]
 mod assistant_parser;
 #[path = "vectors/command_approval.rs"]
@@ -19,7 +21,7 @@ use support::Area;
 fn areas() -> Vec<Area> {
     vec![
         assistant_parser::area(),
-        Area::missing("apply_diff"),
+        apply_diff::area(),
         Area::missing("transforms"),
         Area::missing("provider_requests"),
         Area::missing("provider_requests_cloud"),

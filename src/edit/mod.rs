@@ -1,7 +1,13 @@
-//! Changing files: search/replace blocks with fuzzy matching (spec 06 §A), patches, and the [`view`] that shows an edit
-//! to the user before it is saved (spec 05 §2). Texts are values here; only the view touches files, through a trait.
+//! Changing files: [search/replace blocks](search_replace) with fuzzy matching (spec 06 §A), [line insertion](insert),
+//! [line numbers](line_numbers), and the [`view`] that shows an edit to the user before it is saved (spec 05 §2). Texts are
+//! values here; only the view touches files, through a trait. Failures are typed; the tools word them.
 
 pub mod diagnostics;
 pub mod disk;
+pub mod insert;
+pub mod line_numbers;
+pub mod lines;
+pub mod normalize;
 pub mod patch;
+pub mod search_replace;
 pub mod view;
