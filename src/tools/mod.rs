@@ -5,6 +5,7 @@
 
 pub mod context;
 pub mod execute_command;
+pub mod offered;
 pub mod permissions;
 pub mod response;
 pub mod text;
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     /// Files of this folder that are not tools.
-    const FRAME: &[&str] = &["mod.rs", "context.rs", "permissions.rs", "response.rs", "text.rs"];
+    const FRAME: &[&str] = &["mod.rs", "context.rs", "offered.rs", "permissions.rs", "response.rs", "text.rs"];
 
     #[test]
     fn every_tool_file_is_listed_once() {
