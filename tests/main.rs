@@ -1,4 +1,7 @@
 //! All integration tests as one binary: one module a subject in `tests/cases/`, with a small harness beside them.
 
+#[cfg(unix)]
+#[path = "cases/execute_command.rs"]
+mod execute_command;
 #[path = "cases/structure.rs"]
 mod structure;
