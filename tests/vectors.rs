@@ -10,8 +10,14 @@ mod apply_diff;
 mod assistant_parser;
 #[path = "vectors/command_approval.rs"]
 mod command_approval;
+#[path = "vectors/cost_tokens.rs"]
+mod cost_tokens;
+#[path = "vectors/provider_requests.rs"]
+mod provider_requests;
 #[path = "vectors/support.rs"]
 mod support;
+#[path = "vectors/transforms.rs"]
+mod transforms;
 
 use std::process::ExitCode;
 
@@ -22,10 +28,10 @@ fn areas() -> Vec<Area> {
     vec![
         assistant_parser::area(),
         apply_diff::area(),
-        Area::missing("transforms"),
-        Area::missing("provider_requests"),
-        Area::missing("provider_requests_cloud"),
-        Area::missing("cost_tokens"),
+        transforms::area(),
+        provider_requests::area(),
+        provider_requests::cloud(),
+        cost_tokens::area(),
         Area::missing("sliding_condense"),
         Area::missing("text_utils"),
         command_approval::area(),

@@ -22,6 +22,7 @@ pub enum ImageSource {
     /// The image itself.
     Base64 {
         /// MIME type, such as `image/png`.
+        #[serde(default)]
         media_type: String,
         /// Base64 text.
         data: String,
@@ -53,7 +54,8 @@ pub enum ContentBlock {
         id: String,
         /// Tool name as stored.
         name: String,
-        /// Arguments.
+        /// Arguments; null when absent.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
         input: Value,
     },
     /// Legacy native tool result (read from old histories only).
@@ -67,6 +69,9 @@ pub enum ContentBlock {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is_error: Option<bool>,
     },
+    /// A block of another kind (thinking, …), kept as it stands in the history; no provider format knows it.
+    #[serde(untagged)]
+    Other(Value),
 }
 
 impl ContentBlock {

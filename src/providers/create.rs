@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::http::Http;
+use super::openai::OpenAiProvider;
 use super::replay::ReplayProvider;
 use super::{Provider, ProviderError, Wording};
 use crate::settings::Settings;
@@ -9,6 +11,8 @@ use crate::settings::Settings;
 /// What a provider gets from whoever builds it.
 #[derive(Clone)]
 pub struct Surroundings {
+    /// Sends requests; shared by all providers, so that connections are.
+    pub http: Http,
     /// Words texts of the catalogue.
     pub wording: Wording,
 }
@@ -19,6 +23,7 @@ pub struct Surroundings {
 /// A provider this build does not have, by name (`provider.not_available`), or a setting it cannot work with.
 pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
     match settings.api_provider.as_deref() {
+        Some("openai") => Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?)),
         Some("replay") => Ok(Arc::new(ReplayProvider::open(settings, surroundings)?)),
         // Absent and unknown names mean Anthropic, which is not built yet either.
         name => Err(ProviderError::worded(

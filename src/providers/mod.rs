@@ -7,11 +7,20 @@
 //! Nothing here reads the environment, the clock or the text catalogue; keys are held as secrets and appear neither in
 //! errors nor in `Debug`.
 
+pub mod convert;
 pub mod cost;
 mod create;
 mod error;
+mod failure;
+pub mod http;
 mod model;
+pub mod openai;
+pub mod params;
 pub mod replay;
+pub mod sse;
+mod stream;
+mod think;
+pub mod tokens;
 mod usage;
 
 use std::sync::Arc;
@@ -22,10 +31,10 @@ use serde::{Deserialize, Serialize};
 
 pub use create::{Surroundings, create};
 pub use error::{ProviderError, Wording};
-pub use model::{ApiProtocol, model_id_of};
+pub use model::{ApiProtocol, model_id_of, router_name};
+pub use usage::Usage;
 
 pub use crate::protocol::model::{Model, ModelInfo};
-pub use usage::Usage;
 
 use crate::protocol::message::{ApiMessage, ContentBlock};
 

@@ -57,6 +57,27 @@ impl ApiProtocol {
     }
 }
 
+/// Providers whose list of models is fetched (spec 07 §21.1).
+const ROUTER_NAMES: [&str; 12] = [
+    "openrouter",
+    "vercel-ai-gateway",
+    "huggingface",
+    "litellm",
+    "kilocode-openrouter",
+    "deepinfra",
+    "io-intelligence",
+    "requesty",
+    "unbound",
+    "glama",
+    "ollama",
+    "lmstudio",
+];
+
+/// The name of a provider whose list of models is fetched; exact, case-sensitive. `None` for any other.
+pub fn router_name(name: &str) -> Option<&'static str> {
+    ROUTER_NAMES.into_iter().find(|router| *router == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use futures::stream::{self, StreamExt};
 pub use script::{Script, ScriptError};
 
 use super::{ChatRequest, ChunkStream, Model, Provider, ProviderError, StreamChunk, Surroundings, Usage, Wording};
-use super::{cost, model_id_of};
+use super::{cost, model_id_of, tokens};
 use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role};
 use crate::settings::Settings;
 use script::{Action, Turn};
@@ -95,8 +95,7 @@ impl Provider for ReplayProvider {
     }
 
     async fn count_tokens(&self, blocks: &[ContentBlock]) -> u64 {
-        // A transcript has no tokenizer of its own; the default counter takes its place with the token room.
-        blocks.iter().map(|block| if let ContentBlock::Text { text } = block { text.len() as u64 / 4 } else { 0 }).sum()
+        tokens::count_blocks(blocks)
     }
 
     async fn complete(&self, prompt: &str) -> Result<String, ProviderError> {

@@ -1,0 +1,50 @@
+//! Conversations in the formats of the wire families (spec 07 §6) and the cache marks on them (§7). Pure functions.
+
+mod cache;
+mod openai;
+mod r1;
+mod simple;
+
+use std::sync::Arc;
+
+pub use cache::mark_last_two_user_messages;
+pub use openai::to_openai;
+pub use r1::to_r1;
+use serde_json::{Value, json};
+pub use simple::to_simple;
+
+use crate::protocol::message::{ApiMessage, ContentBlock, ImageSource, MessageContent, Role};
+
+/// The conversation for a model that takes no images: each top-level image block becomes a text block with `note`
+/// (`transform.image_removed`, spec 07 §1.2). Shares the conversation when there is none.
+pub fn remove_images(messages: &Arc<Vec<ApiMessage>>, note: &str) -> Arc<Vec<ApiMessage>> {
+    let is_image = |block: &ContentBlock| matches!(block, ContentBlock::Image { .. });
+    let has_images = |message: &ApiMessage| matches!(&message.content, MessageContent::Blocks(blocks) if blocks.iter().any(is_image));
+    if !messages.iter().any(has_images) {
+        return messages.clone();
+    }
+    let mut messages = messages.as_ref().clone();
+    for message in &mut messages {
+        if let MessageContent::Blocks(blocks) = &mut message.content {
+            blocks.iter_mut().filter(|block| is_image(block)).for_each(|block| *block = ContentBlock::text(note));
+        }
+    }
+    Arc::new(messages)
+}
+
+/// Name of a role on most wires.
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}
+
+/// Image part of the OpenAI formats.
+fn image_part(source: &ImageSource) -> Value {
+    let url = match source {
+        ImageSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
+        ImageSource::Url { url } => url.clone(),
+    };
+    json!({"type": "image_url", "image_url": {"url": url}})
+}

@@ -1,0 +1,167 @@
+//! Failed requests in words: which part of an answer is its message, and the wrapping of spec 07 §2.
+
+use futures::StreamExt;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::http::{BodyStream, HttpFailure, HttpResponse, InvalidHeader, TransportError};
+use super::{ProviderError, Wording};
+
+/// Most bytes of an answer that is read whole.
+const ANSWER_LIMIT: usize = 64 << 20;
+/// Keys shorter than this are not looked for in messages: they would be found everywhere.
+const SHORTEST_KEY: usize = 8;
+
+/// Why a request failed before its answer could be used.
+#[derive(Debug)]
+pub enum Failure {
+    /// A header, most likely the key, has characters that cannot be sent.
+    InvalidHeader,
+    /// The base address of the profile is none.
+    InvalidUrl,
+    /// No answer, or one that reports a failure.
+    Http(HttpFailure),
+    /// The body of the answer broke off.
+    Interrupted(TransportError),
+    /// The answer is of another content type than asked for.
+    ContentType(String),
+    /// The answer is longer than 64 MiB.
+    TooLarge,
+    /// The answer is not JSON.
+    NotJson(String),
+}
+
+impl From<InvalidHeader> for Failure {
+    fn from(_: InvalidHeader) -> Failure {
+        Failure::InvalidHeader
+    }
+}
+
+impl From<HttpFailure> for Failure {
+    fn from(failure: HttpFailure) -> Failure {
+        Failure::Http(failure)
+    }
+}
+
+/// The failure as a provider reports it that wraps its errors: no status, the provider's name in front.
+pub fn wrap(failure: &Failure, provider: &str, key: &SecretString, wording: &Wording) -> ProviderError {
+    if matches!(failure, Failure::InvalidHeader) {
+        return ProviderError::worded(wording, "provider.invalid_key_chars", &[]);
+    }
+    completion_error(provider, &without_key(message(failure, wording), key), wording)
+}
+
+/// `provider.completion_error`.
+pub fn completion_error(provider: &str, message: &str, wording: &Wording) -> ProviderError {
+    ProviderError::worded(wording, "provider.completion_error", &[("provider", provider), ("message", message)])
+}
+
+fn message(failure: &Failure, wording: &Wording) -> String {
+    let say = |id: &str, variables: &[(&str, &str)]| wording(id, variables);
+    match failure {
+        Failure::InvalidHeader => say("provider.invalid_key_chars", &[]),
+        Failure::InvalidUrl | Failure::Http(HttpFailure::Transport(TransportError::InvalidUrl)) => {
+            say("provider.invalid_url", &[])
+        }
+        Failure::Http(HttpFailure::Transport(TransportError::Timeout)) => say("provider.request_timeout", &[]),
+        Failure::Http(HttpFailure::Transport(TransportError::Connection(cause))) => {
+            say("provider.connection_error", &[("cause", cause)])
+        }
+        Failure::Http(HttpFailure::Status { status, body }) => match status_message(body) {
+            Some(message) => format!("{status} {message}"),
+            None => say("provider.no_body", &[("status", &status.to_string())]),
+        },
+        Failure::Interrupted(error) => super::stream::interrupted(error, wording).message,
+        Failure::ContentType(found) => say("provider.unexpected_content_type", &[("type", found)]),
+        Failure::TooLarge => say("provider.answer_too_large", &[("limit", &ANSWER_LIMIT.to_string())]),
+        Failure::NotJson(cause) => say("provider.invalid_answer", &[("cause", cause)]),
+    }
+}
+
+/// The message in the body of a failed answer (OpenAI's clients): `error.message`, else `error`, else the body.
+fn status_message(body: &str) -> Option<String> {
+    let error = serde_json::from_str::<Value>(body).ok().and_then(|mut body| body.get_mut("error").map(Value::take));
+    match error.filter(|error| !error.is_null()) {
+        Some(error) => Some(error_message(&error)),
+        None => Some(body.trim().to_owned()).filter(|body| !body.is_empty()),
+    }
+}
+
+/// `message` of an error object (as JSON if it is no string), else the object as JSON.
+pub fn error_message(error: &Value) -> String {
+    match error.get("message") {
+        Some(Value::String(message)) if !message.is_empty() => message.clone(),
+        Some(message) if message.is_object() || message.is_array() || message.is_number() => message.to_string(),
+        _ => error.to_string(),
+    }
+}
+
+/// Some services repeat the key they refuse.
+fn without_key(message: String, key: &SecretString) -> String {
+    match key.expose_secret() {
+        key if key.len() >= SHORTEST_KEY => message.replace(key, "…"),
+        _ => message,
+    }
+}
+
+/// The body of an answer that was asked for as a stream.
+///
+/// # Errors
+/// A page or a whole JSON document instead of a stream; every other type is tried.
+pub fn event_stream(response: HttpResponse) -> Result<BodyStream, Failure> {
+    match content_type(&response) {
+        found if found.starts_with("text/html") || found.starts_with("application/json") => {
+            Err(Failure::ContentType(found))
+        }
+        _ => Ok(response.body),
+    }
+}
+
+/// The whole body as JSON.
+///
+/// # Errors
+/// A page instead of JSON, a body that breaks off, is too long or no JSON.
+pub async fn read_json(mut response: HttpResponse) -> Result<Value, Failure> {
+    let found = content_type(&response);
+    if found.starts_with("text/html") {
+        return Err(Failure::ContentType(found));
+    }
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.body.next().await {
+        bytes.extend_from_slice(&piece.map_err(Failure::Interrupted)?);
+        if bytes.len() > ANSWER_LIMIT {
+            return Err(Failure::TooLarge);
+        }
+    }
+    serde_json::from_slice(&bytes).map_err(|error| Failure::NotJson(error.to_string()))
+}
+
+fn content_type(response: &HttpResponse) -> String {
+    let value = response.headers.get("content-type").and_then(|value| value.to_str().ok());
+    value.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_of_a_failed_answer_is_found() {
+        for (body, expected) in [
+            (r#"{"error":{"message":"no","code":1}}"#, Some("no")),
+            (r#"{"error":{"message":{"a":1}}}"#, Some(r#"{"a":1}"#)),
+            (r#"{"error":{"kind":"x"}}"#, Some(r#"{"kind":"x"}"#)),
+            (r#"{"error":"plain"}"#, Some(r#""plain""#)),
+            (r#"{"detail":"x"}"#, Some(r#"{"detail":"x"}"#)),
+            ("gateway\n", Some("gateway")),
+            ("", None),
+        ] {
+            assert_eq!(status_message(body).as_deref(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_key_is_taken_out() {
+        assert_eq!(without_key("bad key sk-12345678!".into(), &"sk-12345678".into()), "bad key …!");
+    }
+}

@@ -1,0 +1,145 @@
+//! The profile keys of the OpenAI-compatible provider (spec 04 §4.2, spec 07 §11).
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::providers::ModelInfo;
+use crate::providers::params::{ModelParams, ParamsFormat, model_params};
+
+/// How long a body may be silent (spec 07 §2).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Seconds an answer's headers may take by default.
+const DEFAULT_TIMEOUT: f64 = 600.0;
+
+/// What the profile says, with defaults filled in.
+#[derive(Clone, Debug)]
+pub struct OpenAiOptions {
+    /// `openAiBaseUrl`; empty when absent.
+    pub base_url: String,
+    /// `openAiApiKey`.
+    pub key: SecretString,
+    /// `openAiModelId`.
+    pub model_id: String,
+    /// `openAiCustomModelInfo`.
+    pub info: ModelInfo,
+    /// Whether the info says `maxTokens: null`, which then goes out as null.
+    pub max_tokens_null: bool,
+    /// `openAiHeaders`; `None` removes a header.
+    pub headers: Vec<(String, Option<SecretString>)>,
+    /// `openAiUseAzure`.
+    pub use_azure: bool,
+    /// `azureApiVersion`.
+    pub azure_api_version: Option<String>,
+    /// `openAiStreamingEnabled`.
+    pub streaming: bool,
+    /// `openAiR1FormatEnabled`.
+    pub r1_format: bool,
+    /// `openAiLegacyFormat`.
+    pub legacy_format: bool,
+    /// `includeMaxTokens`.
+    pub include_max_tokens: bool,
+    /// `modelMaxTokens`, 0 left out.
+    pub model_max_tokens: Option<Value>,
+    /// `modelTemperature`.
+    pub temperature: Option<f64>,
+    /// Parameters that follow from model and settings.
+    pub params: ModelParams,
+    /// `apiRequestTimeout`; `None`: no limit (deviation D21).
+    pub timeout: Option<Duration>,
+}
+
+impl OpenAiOptions {
+    /// Reads the flat options of a profile.
+    ///
+    /// # Errors
+    /// The key whose value cannot be used, and why.
+    pub fn read(options: &Map<String, Value>) -> Result<OpenAiOptions, (&'static str, String)> {
+        let text = |key: &str| options.get(key).and_then(Value::as_str);
+        let is = |key: &str| options.get(key) == Some(&Value::Bool(true));
+        let custom = options.get("openAiCustomModelInfo").filter(|info| !info.is_null());
+        let info: ModelInfo = match custom {
+            Some(info) => serde_json::from_value(info.clone()).map_err(|e| ("openAiCustomModelInfo", e.to_string()))?,
+            None => default_info(),
+        };
+        let model_id = text("openAiModelId").unwrap_or("").to_owned();
+        let headers = options.get("openAiHeaders").and_then(Value::as_object);
+        Ok(OpenAiOptions {
+            base_url: text("openAiBaseUrl").unwrap_or("").to_owned(),
+            key: text("openAiApiKey").unwrap_or("not-provided").into(),
+            params: model_params(ParamsFormat::OpenAi, &model_id, &info, options, 0.0),
+            model_id,
+            max_tokens_null: custom.is_some_and(|info| info.get("maxTokens") == Some(&Value::Null)),
+            info,
+            headers: headers
+                .map(|map| map.iter().map(|(name, value)| (name.clone(), value.as_str().map(Into::into))).collect())
+                .unwrap_or_default(),
+            use_azure: is("openAiUseAzure"),
+            azure_api_version: text("azureApiVersion").filter(|version| !version.is_empty()).map(str::to_owned),
+            streaming: options.get("openAiStreamingEnabled") != Some(&Value::Bool(false)),
+            r1_format: is("openAiR1FormatEnabled"),
+            legacy_format: is("openAiLegacyFormat"),
+            include_max_tokens: is("includeMaxTokens"),
+            model_max_tokens: options.get("modelMaxTokens").filter(|n| n.as_f64().is_some_and(|n| n != 0.0)).cloned(),
+            temperature: options.get("modelTemperature").and_then(Value::as_f64),
+            timeout: timeout(options.get("apiRequestTimeout").and_then(Value::as_f64)),
+        })
+    }
+
+    /// Whether the model id contains a mark of OpenAI's reasoning models, wherever it stands.
+    pub fn is_o_series(&self) -> bool {
+        ["o1", "o3", "o4"].iter().any(|mark| self.model_id.contains(mark))
+    }
+
+    /// Whether the conversation goes out in R1 format.
+    pub fn is_reasoner(&self) -> bool {
+        self.r1_format || self.model_id.contains("deepseek-reasoner")
+    }
+
+    /// Host of the base address with its port, lower case; empty when there is none.
+    pub fn host(&self) -> String {
+        let Ok(url) = url::Url::parse(&self.base_url) else { return String::new() };
+        match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+/// Absent 600 s; 0 and less: none (D21).
+fn timeout(seconds: Option<f64>) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds.unwrap_or(DEFAULT_TIMEOUT)).ok().filter(|limit| !limit.is_zero())
+}
+
+fn default_info() -> ModelInfo {
+    ModelInfo {
+        max_tokens: Some(-1),
+        context_window: 128_000,
+        supports_images: Some(true),
+        supports_prompt_cache: Some(false),
+        input_price: Some(0.0),
+        output_price: Some(0.0),
+        ..ModelInfo::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_is_no_timeout() {
+        for (seconds, expected) in [(None, Some(600)), (Some(0.0), None), (Some(-5.0), None), (Some(30.0), Some(30))] {
+            assert_eq!(timeout(seconds), expected.map(Duration::from_secs), "{seconds:?}");
+        }
+    }
+
+    #[test]
+    fn keys_do_not_show() {
+        let options = serde_json::json!({"openAiApiKey": "sk-secret", "openAiHeaders": {"X-Auth": "also-secret"}});
+        let options = OpenAiOptions::read(options.as_object().expect("an object")).expect("valid options");
+        assert!(!format!("{options:?}").contains("secret\""));
+    }
+}

@@ -1,0 +1,111 @@
+//! Bodies of chat requests (spec 07 §11.1, §11.2, §11.4, §11.5).
+
+use serde_json::{Map, Value, json};
+
+use super::options::OpenAiOptions;
+use crate::providers::ChatRequest;
+use crate::providers::convert::{mark_last_two_user_messages, to_openai, to_r1, to_simple};
+
+/// First line of the developer message; a convention of the vendor's wire, not a sentence of ours.
+const MARKDOWN_MARK: &str = "Formatting re-enabled\n";
+/// Temperature of reasoning models in R1 format.
+const REASONER_TEMPERATURE: f64 = 0.6;
+
+/// The body for a conversation.
+pub fn body(options: &OpenAiOptions, request: &ChatRequest, image_placeholder: &str) -> Value {
+    let mut body = Map::new();
+    body.insert("model".into(), json!(options.model_id));
+    if options.is_o_series() {
+        body.insert("messages".into(), developer(request, image_placeholder));
+        if options.streaming {
+            ask_for_stream(options, &mut body);
+        }
+        if let Some(effort) = &options.info.reasoning_effort {
+            body.insert("reasoning_effort".into(), json!(effort));
+        }
+    } else if options.streaming {
+        let default = if options.is_reasoner() { REASONER_TEMPERATURE } else { 0.0 };
+        body.insert("temperature".into(), number(options.temperature.unwrap_or(default)));
+        body.insert("messages".into(), streamed(options, request, image_placeholder));
+        ask_for_stream(options, &mut body);
+        if let Some(Value::Object(reasoning)) = &options.params.reasoning {
+            body.extend(reasoning.clone());
+        }
+    } else {
+        body.insert("messages".into(), unstreamed(options, request, image_placeholder));
+    }
+    add_max_tokens(options, &mut body);
+    Value::Object(body)
+}
+
+/// The body for a single prompt.
+pub fn single_prompt(options: &OpenAiOptions, prompt: &str) -> Value {
+    let messages = json!([{"role": "user", "content": prompt}]);
+    let mut body = Map::from_iter([("model".to_owned(), json!(options.model_id)), ("messages".to_owned(), messages)]);
+    add_max_tokens(options, &mut body);
+    Value::Object(body)
+}
+
+fn developer(request: &ChatRequest, image_placeholder: &str) -> Value {
+    let system = json!({"role": "developer", "content": format!("{MARKDOWN_MARK}{}", request.system)});
+    headed(system, to_openai(&request.messages, image_placeholder))
+}
+
+fn streamed(options: &OpenAiOptions, request: &ChatRequest, image_placeholder: &str) -> Value {
+    if options.is_reasoner() {
+        return to_r1(Some(&request.system), &request.messages).into();
+    }
+    let system = |content: Value| json!({"role": "system", "content": content});
+    if options.legacy_format || options.base_url.contains(".volces.com") {
+        return headed(system(json!(request.system)), to_simple(&request.messages));
+    }
+    let mut messages = to_openai(&request.messages, image_placeholder);
+    if options.info.supports_prompt_cache != Some(true) {
+        return headed(system(json!(request.system)), messages);
+    }
+    mark_last_two_user_messages(&mut messages);
+    let marked = json!([{"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}]);
+    headed(system(marked), messages)
+}
+
+/// The system prompt goes first as a user message.
+fn unstreamed(options: &OpenAiOptions, request: &ChatRequest, image_placeholder: &str) -> Value {
+    if options.is_reasoner() {
+        return to_r1(Some(&request.system), &request.messages).into();
+    }
+    let messages = match options.legacy_format {
+        true => to_simple(&request.messages),
+        false => to_openai(&request.messages, image_placeholder),
+    };
+    headed(json!({"role": "user", "content": request.system}), messages)
+}
+
+fn headed(head: Value, mut messages: Vec<Value>) -> Value {
+    messages.insert(0, head);
+    Value::Array(messages)
+}
+
+fn ask_for_stream(options: &OpenAiOptions, body: &mut Map<String, Value>) {
+    body.insert("stream".into(), json!(true));
+    if !options.host().contains("x.ai") {
+        body.insert("stream_options".into(), json!({"include_usage": true}));
+    }
+}
+
+fn add_max_tokens(options: &OpenAiOptions, body: &mut Map<String, Value>) {
+    if !options.include_max_tokens {
+        return;
+    }
+    let from_info = || match options.info.max_tokens {
+        Some(tokens) => Some(json!(tokens)),
+        None => options.max_tokens_null.then_some(Value::Null),
+    };
+    if let Some(tokens) = options.model_max_tokens.clone().or_else(from_info) {
+        body.insert("max_completion_tokens".into(), tokens);
+    }
+}
+
+/// A number as ECMAScript writes it: no fraction where there is none.
+fn number(n: f64) -> Value {
+    if n.fract() == 0.0 && n.abs() < 9e15 { json!(n as i64) } else { json!(n) }
+}
