@@ -18,7 +18,7 @@ mod registry;
 mod spill;
 mod tree;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 
 pub use compress::{Limits, backspaces, carriage_returns, compress, compress_captured, run_length, truncate};

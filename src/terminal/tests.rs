@@ -1,4 +1,5 @@
 //! Real commands. Every wait is for an event or a pipe, with a limit only against a hang.
+#![cfg(unix)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -253,4 +254,36 @@ async fn hot_commands_are_waited_for() {
     running.process.abort();
     timeout(HANG, all.cool("task", HANG * 2)).await.expect("it cools when it ends");
     all.cool("other", HANG * 2).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn closing_the_engine_kills_what_runs() {
+    let folder = TempDir::new().expect("a folder");
+    let all = terminals();
+    let mut running = all.run("task", folder.path(), "echo $$; exec sleep 600", None).await.expect("a command");
+    while !matches!(next(&mut running).await, Event::Output { .. }) {}
+    drop(all);
+    let ended = end(running).await;
+    assert_eq!(ended.exit.signal.map(|s| s.name()), Some("SIGKILL".into()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_runtime_that_shuts_down_kills_what_runs() {
+    let folder = TempDir::new().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let all = terminals();
+    let pid = runtime.block_on(async {
+        let command = "trap '' TERM HUP; echo $$; while :; do sleep 600; done";
+        let mut running = all.run("task", folder.path(), command, None).await.expect("a command");
+        while !matches!(next(&mut running).await, Event::Output { .. }) {}
+        running.process.output().into_text().trim().to_owned()
+    });
+    drop(runtime);
+    let since = std::time::Instant::now();
+    while !is_gone(&pid) {
+        assert!(since.elapsed() < HANG, "{pid} lives");
+        std::thread::yield_now();
+    }
 }

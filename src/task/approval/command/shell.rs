@@ -170,7 +170,8 @@ impl Reader<'_> {
                     break;
                 }
                 (Some(b'\\'), Some(next)) => {
-                    if !matches!(next, b'`' | b'\\' | b'$') && !(quoted && next == b'"') {
+                    let escaped = matches!(next, b'`' | b'\\' | b'$') || quoted && next == b'"';
+                    if !escaped {
                         text.push(b'\\');
                     }
                     text.push(next);
