@@ -3,12 +3,21 @@
 //! A tool sees a [`context::ToolContext`] and nothing of the engine. It asks, says and pushes results through it; the
 //! agent loop decides what these mean, checks [`permissions`] before it runs a tool, and catches what a tool does not.
 
+pub mod attempt_completion;
+mod change;
+pub mod checklist;
 pub mod context;
 pub mod execute_command;
+pub mod frame;
+pub mod insert_content;
+pub mod new_task;
 pub mod offered;
 pub mod permissions;
 pub mod response;
+pub mod search_and_replace;
+pub mod switch_mode;
 pub mod text;
+pub mod update_todo_list;
 
 use async_trait::async_trait;
 
@@ -39,14 +48,32 @@ pub fn find(name: ToolName) -> Option<&'static dyn Tool> {
     TOOLS.iter().copied().find(|tool| tool.name() == name)
 }
 
-static TOOLS: &[&dyn Tool] = &[&execute_command::ExecuteCommand];
+static TOOLS: &[&dyn Tool] = &[
+    &execute_command::ExecuteCommand,
+    &insert_content::InsertContent,
+    &search_and_replace::SearchAndReplace,
+    &attempt_completion::AttemptCompletion,
+    &switch_mode::SwitchMode,
+    &new_task::NewTask,
+    &update_todo_list::UpdateTodoList,
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Files of this folder that are not tools.
-    const FRAME: &[&str] = &["mod.rs", "context.rs", "offered.rs", "permissions.rs", "response.rs", "text.rs"];
+    const FRAME: &[&str] = &[
+        "mod.rs",
+        "change.rs",
+        "checklist.rs",
+        "context.rs",
+        "frame.rs",
+        "offered.rs",
+        "permissions.rs",
+        "response.rs",
+        "text.rs",
+    ];
 
     #[test]
     fn every_tool_file_is_listed_once() {
