@@ -1,0 +1,150 @@
+use super::consumer::{Consumer, RawEvent};
+use super::doorbell;
+use super::error::TransportError;
+use super::layout::{EventsHead, RingState};
+use super::os::Ringer;
+use super::producer::{Claim, Producer, RecordHead};
+use super::region::Shared;
+use super::slots::Priority;
+use super::sync::Ordering;
+use rkyv::util::AlignedVec;
+use std::time::Duration;
+
+/// The client's end. The two halves are independent: events are read by one thread at a time, requests are written
+/// by any.
+pub struct ClientEnd {
+    /// Events from the engine.
+    pub events: EventReader,
+    /// Requests to the engine.
+    pub requests: RequestWriter,
+}
+
+/// Reads events.
+pub struct EventReader {
+    pub(super) consumer: Consumer,
+    pub(super) head: Shared<EventsHead>,
+    pub(super) engine: Ringer,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// [`EventReader::next`] has something to give.
+    Ready,
+    /// The time is past.
+    TimedOut,
+    /// The engine closed the ring and everything was read.
+    Closed,
+}
+
+impl EventReader {
+    /// Fills `events` from the front with the oldest unread events and gives their number. Their bytes stay valid
+    /// until [`release`](Self::release). No system call while events wait.
+    ///
+    /// Call it until it gives 0 before sleeping on the handle: only a call that finds nothing makes the bell ring for
+    /// what comes; the next that finds something silences it.
+    ///
+    /// # Errors
+    /// [`TransportError::Broken`] when a slot is impossible.
+    pub fn next(&mut self, events: &mut [RawEvent]) -> Result<usize, TransportError> {
+        self.consumer.next(events)
+    }
+
+    /// Gives back the oldest `count` events read, at most all; gives how many. Their pointers are dead.
+    pub fn release(&mut self, count: usize) -> usize {
+        let released = self.consumer.release(count);
+        if released > 0 {
+            self.tell_of_room();
+        }
+        released
+    }
+
+    /// The next event, copied into `body` and released: for readers without unsafe code. `None` as 0 of
+    /// [`next`](Self::next). Do not mix with events held from `next`: those would be released first.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn receive(&mut self, body: &mut AlignedVec) -> Result<Option<RecordHead>, TransportError> {
+        let received = self.consumer.receive(body)?;
+        if received.is_some() {
+            self.tell_of_room();
+        }
+        Ok(received)
+    }
+
+    fn tell_of_room(&self) {
+        if doorbell::is_room_wanted(&self.head.want_room.0) {
+            self.engine.ring();
+        }
+    }
+
+    /// Blocks until an event is there; `None` = without limit. With `spin`, looks without sleeping that long first:
+    /// worth it only in a back-to-back exchange with a processor to itself.
+    pub fn wait(&mut self, timeout: Option<Duration>, spin: Duration) -> Waited {
+        let state = &self.head.state.0.state;
+        let is_closed = || RingState::from_word(state.load(Ordering::SeqCst)) == RingState::Closed;
+        if self.consumer.wait(timeout, spin, is_closed) {
+            Waited::Ready
+        } else if is_closed() {
+            Waited::Closed
+        } else {
+            Waited::TimedOut
+        }
+    }
+
+    /// What the engine says of itself, and why.
+    pub fn state(&self) -> (RingState, u32) {
+        let state = RingState::from_word(self.head.state.0.state.load(Ordering::SeqCst));
+        (state, self.head.state.0.reason.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for EventReader {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.consumer.bell.as_fd()
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for EventReader {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.consumer.bell.as_raw_fd()
+    }
+}
+
+#[cfg(windows)]
+impl std::os::windows::io::AsHandle for EventReader {
+    fn as_handle(&self) -> std::os::windows::io::BorrowedHandle<'_> {
+        self.consumer.bell.as_handle()
+    }
+}
+
+/// Writes requests from any thread.
+pub struct RequestWriter {
+    pub(super) producer: Producer,
+}
+
+impl RequestWriter {
+    /// Writes one request and wakes the engine when it sleeps.
+    ///
+    /// # Errors
+    /// [`TransportError::Full`] (the host's `LAI_AGAIN`): nothing is queued. [`TransportError::TooLarge`]: more than a
+    /// quarter of the arena.
+    pub fn submit(&self, head: RecordHead, bytes: &[u8]) -> Result<(), TransportError> {
+        self.producer.publish(head, bytes, Priority::Control)
+    }
+
+    /// Claims room for a request, to be filled in place.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn claim(&self, head: RecordHead, max_len: usize) -> Result<Claim<'_>, TransportError> {
+        self.producer.claim(head, max_len, Priority::Control)
+    }
+
+    /// Largest request in bytes.
+    pub fn max_record(&self) -> usize {
+        self.producer.bounds.max_record as usize
+    }
+}

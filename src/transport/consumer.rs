@@ -1,0 +1,237 @@
+//! The reading end of a ring: next, check, release, sleep. One thread at a time.
+
+use super::doorbell::Sleeper;
+use super::error::{Breach, TransportError};
+use super::os::Bell;
+use super::producer::RecordHead;
+use super::region::{Arena, Shared};
+use super::slots::{Bounds, KIND_PAD, Position, Slot};
+use super::sync::{AtomicU32, AtomicU64, Ordering};
+use rkyv::util::AlignedVec;
+use std::time::{Duration, Instant};
+
+/// A record in the arena. The bytes stay in place until it is released.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RawEvent {
+    /// First byte, a multiple of 8. In serve mode another process can change the bytes: form no reference to them.
+    pub ptr: *const u8,
+    /// Bytes.
+    pub len: usize,
+    /// Ties an answer to its request.
+    pub correlation: u64,
+    /// Number of the record in its ring, growing by one or (over padding) more.
+    pub sequence: u64,
+    /// Session, as an index.
+    pub session_index: u32,
+    /// Type of the event.
+    pub kind: u16,
+    /// Bits that qualify it.
+    pub flags: u16,
+}
+
+impl RawEvent {
+    /// Nothing; what an array of events begins as.
+    pub const EMPTY: Self =
+        Self { ptr: std::ptr::null(), len: 0, correlation: 0, sequence: 0, session_index: 0, kind: KIND_PAD, flags: 0 };
+}
+
+// SAFETY: a description; reading behind `ptr` is unsafe and has its own conditions.
+unsafe impl Send for RawEvent {}
+
+/// A consumer's view of its ring: its own words writable, everything of the producer only read.
+pub(super) struct Consumer {
+    pub bounds: Bounds,
+    pub slots: Shared<[Slot]>,
+    pub arena: Arena,
+    pub released_word: Shared<AtomicU64>,
+    pub sleep_epoch: Shared<AtomicU32>,
+    pub bell: Bell,
+    pub cursor: Cursor,
+}
+
+/// How far a consumer has come, in no region.
+pub(super) struct Cursor {
+    /// Behind the last record read.
+    read: Position,
+    /// As stored in the region.
+    released: Position,
+    /// Behind each record handed out and not yet released; a ring of its own, indexed by the count of records.
+    marks: Box<[Position]>,
+    handed_out: u32,
+    given_back: u32,
+    sequence: u64,
+    sleeper: Sleeper,
+    broken: bool,
+}
+
+impl Cursor {
+    pub(super) fn new(bounds: &Bounds, start: Position) -> Self {
+        let marks = vec![Position::default(); bounds.slot_count as usize].into_boxed_slice();
+        let (read, released, sleeper) = (start, start, Sleeper::default());
+        Self { read, released, marks, handed_out: 0, given_back: 0, sequence: 0, sleeper, broken: false }
+    }
+}
+
+impl Consumer {
+    /// Fills `events` from the front. When there is nothing, says so to the producers (they ring from then on) and
+    /// looks once more.
+    pub(super) fn next(&mut self, events: &mut [RawEvent]) -> Result<usize, TransportError> {
+        if events.is_empty() {
+            return Ok(0);
+        }
+        let mut count = self.fill(events)?;
+        if count == 0 {
+            self.cursor.sleeper.arm(&self.sleep_epoch, || self.bell.drain());
+            count = self.fill(events)?;
+        }
+        if count > 0 {
+            self.cursor.sleeper.disarm(&self.sleep_epoch, || self.bell.drain());
+        }
+        Ok(count)
+    }
+
+    fn fill(&mut self, events: &mut [RawEvent]) -> Result<usize, TransportError> {
+        let mut count = 0;
+        for event in events {
+            match self.take() {
+                Ok(Some(next)) => *event = next,
+                Ok(None) => break,
+                // What came before is good; the next call tells.
+                Err(_) if count > 0 => break,
+                Err(breach) => return Err(TransportError::Broken(breach)),
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The next record that is not padding.
+    fn take(&mut self) -> Result<Option<RawEvent>, Breach> {
+        if self.cursor.broken {
+            return Err(Breach::Slot);
+        }
+        loop {
+            let cursor = &mut self.cursor;
+            let number = cursor.read.slot;
+            // An honest producer cannot be further ahead; a dishonest one must not overrun `marks`.
+            if number.wrapping_sub(cursor.released.slot) >= self.bounds.slot_count {
+                return Ok(None);
+            }
+            let slot = self.slots.get(self.bounds.slot_index(number));
+            let Some(entry) = slot.and_then(|slot| slot.committed(number)) else { return Ok(None) };
+            let Some(offset) = self.bounds.checked_offset(&entry, cursor.read, cursor.released) else {
+                cursor.broken = true;
+                return Err(Breach::Slot);
+            };
+            cursor.read = Position { slot: number.wrapping_add(1), byte: entry.end };
+            cursor.sequence += 1;
+            if entry.kind == KIND_PAD {
+                self.pass_padding();
+                continue;
+            }
+            let index = self.bounds.slot_index(cursor.handed_out);
+            if let Some(mark) = cursor.marks.get_mut(index) {
+                *mark = cursor.read;
+            }
+            cursor.handed_out = cursor.handed_out.wrapping_add(1);
+            return Ok(Some(RawEvent {
+                ptr: self.arena.at(offset).as_ptr(),
+                len: entry.len as usize,
+                correlation: entry.correlation,
+                sequence: cursor.sequence,
+                session_index: entry.session_index,
+                kind: entry.kind,
+                flags: entry.flags,
+            }));
+        }
+    }
+
+    /// Padding is released with the record before it, or at once when there is none.
+    fn pass_padding(&mut self) {
+        let cursor = &mut self.cursor;
+        if cursor.handed_out == cursor.given_back {
+            cursor.released = cursor.read;
+            self.released_word.store(cursor.released.to_word(), Ordering::SeqCst);
+        } else {
+            let last = self.bounds.slot_index(cursor.handed_out.wrapping_sub(1));
+            if let Some(mark) = cursor.marks.get_mut(last) {
+                *mark = cursor.read;
+            }
+        }
+    }
+
+    /// Gives back the oldest `count` records handed out, at most all of them; one store, whatever the count.
+    pub(super) fn release(&mut self, count: usize) -> usize {
+        let cursor = &mut self.cursor;
+        let held = cursor.handed_out.wrapping_sub(cursor.given_back);
+        let count = u32::try_from(count).map_or(held, |count| count.min(held));
+        if count > 0 {
+            cursor.given_back = cursor.given_back.wrapping_add(count);
+            let last = self.bounds.slot_index(cursor.given_back.wrapping_sub(1));
+            if let Some(mark) = cursor.marks.get(last) {
+                cursor.released = *mark;
+            }
+            // SeqCst pairs with the producer's load: our last reads happened before it reuses the room, and a
+            // producer that asked for room either sees this or is seen asking (`doorbell`).
+            self.released_word.store(cursor.released.to_word(), Ordering::SeqCst);
+        }
+        count as usize
+    }
+
+    /// The next record, copied into `body` and released; `None` as for [`Consumer::next`].
+    pub(super) fn receive(&mut self, body: &mut AlignedVec) -> Result<Option<RecordHead>, TransportError> {
+        let mut events = [RawEvent::EMPTY];
+        body.clear();
+        if self.next(&mut events)? == 0 {
+            return Ok(None);
+        }
+        let [RawEvent { ptr, len, correlation, session_index, kind, flags, .. }] = events;
+        body.reserve(len);
+        // SAFETY: `ptr .. ptr + len` was checked to lie in the arena, which is mapped while `self` lives, and is not
+        // reused before the release below; `body` has the capacity, and all of it is written. A peer that still
+        // writes changes only which bytes we get: they are validated in `body`, after the copy.
+        unsafe {
+            std::ptr::copy_nonoverlapping(ptr, body.as_mut_ptr(), len);
+            body.set_len(len);
+        }
+        self.release(1);
+        Ok(Some(RecordHead { kind, flags, session_index, correlation }))
+    }
+
+    fn has_next(&self) -> bool {
+        let number = self.cursor.read.slot;
+        let slot = self.slots.get(self.bounds.slot_index(number));
+        self.cursor.broken || slot.is_some_and(|slot| slot.is_committed(number))
+    }
+
+    /// Sleeps until a record is there (true), `is_over` says so, or `timeout` is past; looks without sleeping for
+    /// `spin` first.
+    pub(super) fn wait(&mut self, timeout: Option<Duration>, spin: Duration, is_over: impl Fn() -> bool) -> bool {
+        if self.has_next() {
+            return true;
+        }
+        let begin = Instant::now();
+        let spin = timeout.map_or(spin, |timeout| spin.min(timeout));
+        while !spin.is_zero() && begin.elapsed() < spin {
+            if self.has_next() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        loop {
+            self.cursor.sleeper.arm(&self.sleep_epoch, || self.bell.drain());
+            if self.has_next() {
+                return true;
+            }
+            let left = timeout.map(|timeout| timeout.saturating_sub(begin.elapsed()));
+            if is_over() || left == Some(Duration::ZERO) {
+                return false;
+            }
+            self.bell.wait(left);
+            if self.has_next() {
+                return true;
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+use std::io;
+
+/// What can go wrong between the two ends.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// No room until the other side releases. Nothing was written; try again after the bell.
+    #[error("the ring is full")]
+    Full,
+    /// The record is longer than the ring carries, or than was claimed. Larger bodies travel as blobs.
+    #[error("a record of {len} bytes does not fit: at most {max} bytes")]
+    TooLarge {
+        /// Bytes asked for.
+        len: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The other side wrote what no correct peer writes. The ring stays unusable; detach it.
+    #[error("the other side broke the ring: {0}")]
+    Broken(Breach),
+    /// A ring size outside of its limits.
+    #[error("{name} is {value}: must be a power of two from {min} to {max}")]
+    Size {
+        /// The option.
+        name: &'static str,
+        /// Its value.
+        value: u32,
+        /// Smallest allowed.
+        min: u32,
+        /// Largest allowed.
+        max: u32,
+    },
+    /// A region whose header does not say what it must.
+    #[error("not a usable region: {field} is {found:#x}, expected {expected:#x}")]
+    Header {
+        /// The field.
+        field: &'static str,
+        /// What the region says.
+        found: u64,
+        /// What this build needs.
+        expected: u64,
+    },
+    /// The operating system refused memory or a bell.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its answer.
+        source: io::Error,
+    },
+}
+
+/// How a peer broke the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    /// `released` moved back, or beyond what is reserved.
+    #[error("released room that it does not hold")]
+    Released,
+    /// A slot describes bytes that its producer cannot have claimed.
+    #[error("a slot points outside of its record")]
+    Slot,
+}

@@ -1,0 +1,261 @@
+//! The slot ring: pure words, no memory of its own, no system call (ring §4).
+//!
+//! A producer claims a slot and a span of the byte arena with one compare-and-swap of `reserved`, fills the span,
+//! and commits by storing the slot's first word. The consumer reads slots in order and hands room back by
+//! storing `released`. Both words hold a [`Position`].
+//!
+//! Uses only `super::sync`, so that loom can compile this file with its own atomics.
+
+use super::sync::{AtomicU64, Ordering};
+
+/// Kind of a record that carries nothing: an abandoned claim. Consumers pass over it.
+pub const KIND_PAD: u16 = 0;
+
+/// Spans begin at multiples of this many bytes, so that archives can be read in place.
+pub const ALIGNMENT: u32 = 8;
+
+/// A place in the ring: how many slots and how many arena bytes lie before it. Both count on and wrap at 2^32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Number of the slot; its index is this modulo the slot count.
+    pub slot: u32,
+    /// Arena position; its offset is this modulo the arena length.
+    pub byte: u32,
+}
+
+impl Position {
+    /// As stored in shared memory: the slot number in the upper half, the arena position in the lower.
+    pub const fn to_word(self) -> u64 {
+        (self.slot as u64) << 32 | self.byte as u64
+    }
+
+    /// The inverse of [`Position::to_word`].
+    pub const fn from_word(word: u64) -> Self {
+        Self { slot: (word >> 32) as u32, byte: word as u32 }
+    }
+
+    /// How far `self` is beyond `earlier`, in slots and bytes.
+    const fn beyond(self, earlier: Self) -> (u32, u32) {
+        (self.slot.wrapping_sub(earlier.slot), self.byte.wrapping_sub(earlier.byte))
+    }
+}
+
+/// One record's description: a slot's fields, copied to locals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// What the record is; [`KIND_PAD`] for none.
+    pub kind: u16,
+    /// Bits that qualify the kind.
+    pub flags: u16,
+    /// Arena position of the first byte.
+    pub start: u32,
+    /// Arena position behind the span.
+    pub end: u32,
+    /// Bytes used of the span.
+    pub len: u32,
+    /// Which session the record concerns, as an index that the reader looks up.
+    pub session_index: u32,
+    /// Ties an answer to its request.
+    pub correlation: u64,
+}
+
+/// A slot in shared memory: 32 bytes, four words. The first holds the sequence (number + 1 once committed), the
+/// kind and the flags, so that one store commits.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Slot {
+    pub(crate) head: AtomicU64,
+    pub(crate) span: AtomicU64,
+    pub(crate) size: AtomicU64,
+    pub(crate) correlation: AtomicU64,
+}
+
+impl Slot {
+    /// Fills the slot and commits it as record `number`. The caller holds the claim to that number.
+    pub fn commit(&self, number: u32, entry: &Entry) {
+        self.span.store(low_high(entry.start, entry.end), Ordering::Relaxed);
+        self.size.store(low_high(entry.len, entry.session_index), Ordering::Relaxed);
+        self.correlation.store(entry.correlation, Ordering::Relaxed);
+        let qualifiers = u32::from(entry.kind) | u32::from(entry.flags) << 16;
+        // Pairs with the load in `committed`: the record's bytes are visible to whoever sees the sequence. SeqCst
+        // because the producer next reads whether the consumer sleeps (`doorbell`).
+        self.head.store(low_high(number.wrapping_add(1), qualifiers), Ordering::SeqCst);
+    }
+
+    /// Whether record `number` is committed.
+    pub fn is_committed(&self, number: u32) -> bool {
+        self.head.load(Ordering::SeqCst) as u32 == number.wrapping_add(1)
+    }
+
+    /// Record `number`, when it is committed. Every word is read once; nothing of it is checked yet.
+    pub fn committed(&self, number: u32) -> Option<Entry> {
+        // SeqCst: the second look before sleeping must be ordered behind the sleep word's store (`doorbell`).
+        let head = self.head.load(Ordering::SeqCst);
+        if head as u32 != number.wrapping_add(1) {
+            return None;
+        }
+        let span = self.span.load(Ordering::Relaxed);
+        let size = self.size.load(Ordering::Relaxed);
+        Some(Entry {
+            kind: (head >> 32) as u16,
+            flags: (head >> 48) as u16,
+            start: span as u32,
+            end: (span >> 32) as u32,
+            len: size as u32,
+            session_index: (size >> 32) as u32,
+            correlation: self.correlation.load(Ordering::Relaxed),
+        })
+    }
+}
+
+const fn low_high(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
+}
+
+/// Which part of the ring a claim may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// All but the last eighth of slots and arena.
+    #[default]
+    Normal,
+    /// Everything: questions to the user and answers to requests find room in a ring full of text.
+    Control,
+}
+
+impl Priority {
+    const fn share_of(self, total: u32) -> u32 {
+        match self {
+            Self::Normal => total - total / 8,
+            Self::Control => total,
+        }
+    }
+}
+
+/// The numbers of a ring that never change. Each end keeps its own copy and never reads them from the region again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Slots, a power of two.
+    pub slot_count: u32,
+    /// Bytes of the arena, a power of two.
+    pub arena_len: u32,
+    /// Largest record in bytes.
+    pub max_record: u32,
+}
+
+/// What a claim was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// Number of the slot.
+    pub number: u32,
+    /// Arena position of the first byte.
+    pub start: u32,
+    /// Arena position behind the span.
+    pub end: u32,
+}
+
+/// Why a claim was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No room until the consumer releases.
+    Full,
+    /// `released` lies outside of what was released before and what is reserved: the consumer lies.
+    ReleasedOutOfRange,
+}
+
+impl Bounds {
+    /// Index of slot `number`.
+    pub const fn slot_index(&self, number: u32) -> usize {
+        (number & (self.slot_count - 1)) as usize
+    }
+
+    /// Offset of an arena position.
+    pub const fn offset(&self, byte: u32) -> u32 {
+        byte & (self.arena_len - 1)
+    }
+
+    /// Claims a slot and `len` contiguous bytes (at most `max_record`). Lock-free, any number of threads.
+    ///
+    /// `known_released` is the producers' own last sight of `released`; it spares reading the consumer's cache line
+    /// while there is room.
+    pub fn claim(
+        &self,
+        reserved: &AtomicU64,
+        released: &AtomicU64,
+        known_released: &AtomicU64,
+        len: u32,
+        priority: Priority,
+    ) -> Result<Reservation, Refusal> {
+        let mut seen = reserved.load(Ordering::Acquire);
+        loop {
+            let (reservation, next) = self.place(Position::from_word(seen), len);
+            // Acquire pairs with the store below: the consumer's last reads of the room happened before.
+            let known = Position::from_word(known_released.load(Ordering::Acquire));
+            if !self.fits(known, next, priority) {
+                // SeqCst pairs with the consumer's store: the second try after `want_room` must see its release.
+                let freed = released.load(Ordering::SeqCst);
+                // Loaded behind `freed`, so an honest `freed` cannot be beyond it.
+                let newest = reserved.load(Ordering::SeqCst);
+                if !is_between(known, Position::from_word(freed), Position::from_word(newest)) {
+                    return Err(Refusal::ReleasedOutOfRange);
+                }
+                known_released.store(freed, Ordering::Release);
+                if newest != seen {
+                    // A stale `reserved` behind a fresh `released` looks full.
+                    seen = newest;
+                    continue;
+                }
+                if !self.fits(Position::from_word(freed), next, priority) {
+                    return Err(Refusal::Full);
+                }
+            }
+            match reserved.compare_exchange_weak(seen, next.to_word(), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(reservation),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Where a record of `len` bytes goes when `at` is the ring's end. A record is contiguous: one that would cross
+    /// the end of the arena begins at its start instead.
+    const fn place(&self, at: Position, len: u32) -> (Reservation, Position) {
+        let span = align(len);
+        let left = self.arena_len - self.offset(at.byte);
+        let start = if span <= left { at.byte } else { at.byte.wrapping_add(left) };
+        let end = start.wrapping_add(span);
+        (Reservation { number: at.slot, start, end }, Position { slot: at.slot.wrapping_add(1), byte: end })
+    }
+
+    fn fits(&self, released: Position, end: Position, priority: Priority) -> bool {
+        let (slots, bytes) = end.beyond(released);
+        slots <= priority.share_of(self.slot_count) && bytes <= priority.share_of(self.arena_len)
+    }
+
+    /// Whether `entry`, read as the record behind `read` while the ring is released up to `released`, describes
+    /// bytes that its producer may have claimed there. Gives the offset of its first byte.
+    pub fn checked_offset(&self, entry: &Entry, read: Position, released: Position) -> Option<u32> {
+        let span = entry.end.wrapping_sub(entry.start);
+        let skipped = entry.start.wrapping_sub(read.byte);
+        let held = read.byte.wrapping_sub(released.byte);
+        let offset = self.offset(entry.start);
+        let within_ring = u64::from(held) + u64::from(skipped) + u64::from(span) <= u64::from(self.arena_len);
+        let contiguous = u64::from(offset) + u64::from(span) <= u64::from(self.arena_len);
+        (span <= align(self.max_record)
+            && entry.len <= span
+            && span % ALIGNMENT == 0
+            && offset % ALIGNMENT == 0
+            && within_ring
+            && contiguous)
+            .then_some(offset)
+    }
+}
+
+const fn align(len: u32) -> u32 {
+    len.next_multiple_of(ALIGNMENT)
+}
+
+/// Whether `position` lies in `first ..= last`, slots and bytes each.
+fn is_between(first: Position, position: Position, last: Position) -> bool {
+    let (slots, bytes) = position.beyond(first);
+    let (all_slots, all_bytes) = last.beyond(first);
+    slots <= all_slots && bytes <= all_bytes
+}
