@@ -6,6 +6,9 @@
 //! approval; it returns values and typed errors.
 
 pub mod access;
+pub mod documents;
 pub mod gitignore;
+pub mod images;
 pub mod paths;
+pub mod reading;
 pub mod write;
