@@ -234,19 +234,23 @@ impl Execution<'_> {
         let Some(mut result) = watched.result else {
             return Ok([running(), so_far(None), texts.get("cmd.will_update")].join("\n").into());
         };
-        let status = match watched.exit {
+        let (exit, status) = match watched.exit {
             Some(Exit { signal: Some(signal), .. }) => {
-                texts.render("cmd.signal", context! { name => signal.name(), core_dump => signal.dumps_core() })
+                let (name, core_dump) = (signal.name(), signal.dumps_core());
+                (format!("signal {name}"), texts.render("cmd.signal", context! { name, core_dump }))
             }
-            Some(Exit { code: 0, .. }) => "Exit code: 0".to_owned(),
-            Some(Exit { code, .. }) => format!("{}\nExit code: {code}", texts.get("cmd.failed_hint")),
+            Some(Exit { code: 0, .. }) => ("0".to_owned(), "Exit code: 0".to_owned()),
+            Some(Exit { code, .. }) => {
+                (code.to_string(), format!("{}\nExit code: {code}", texts.get("cmd.failed_hint")))
+            }
             None => {
                 result.push_str(&texts.get("cmd.exit_unknown.marker"));
-                texts.get("cmd.exit_unknown")
+                ("unknown".to_owned(), texts.get("cmd.exit_unknown"))
             }
         };
-        let executed = texts.render("cmd.executed", context! { cwd });
-        Ok(format!("{executed} {status}\nOutput:\n{result}").into())
+        // `status` says it all; `exit` alone is for text packs that do not want sentences.
+        let executed = texts.render("cmd.executed", context! { cwd, status, exit });
+        Ok(format!("{executed}\nOutput:\n{result}").into())
     }
 
     /// Output for people and models, by the settings in force.

@@ -50,14 +50,10 @@ struct User {
 impl User {
     fn new(command: &str, while_running: WhileRunning) -> User {
         let folder = tempfile::TempDir::new().expect("a folder");
-        let pack: String = include_str!("../../src/prompt/text/terminal.txt")
-            .lines()
-            .filter_map(|line| line.strip_prefix("[[cmd.")?.strip_suffix("]]"))
-            .map(|id| format!("[[cmd.{id}]]\n<{id}{{% if name %}} {{{{ name }}}}{{% endif %}}>\n"))
-            .collect();
+        let pack = include_str!("../vectors/codes/terminal.txt");
         let path = ("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into());
         User {
-            texts: Arc::new(Texts::builtin().with_pack(&pack).expect("a pack")),
+            texts: Arc::new(Texts::builtin().with_pack(pack).expect("a pack")),
             settings: Settings::default(),
             access: Access::from_text(folder.path(), Some("secret.txt\n")),
             edits: tokio::sync::Mutex::new(EditView::new(Arc::new(DiskEditor::default()), folder.path().to_owned())),
@@ -241,18 +237,18 @@ impl ToolContext for User {
 #[tokio::test]
 async fn the_model_learns_how_a_command_ended() {
     for (command, asks, output, ended) in [
-        ("echo hi", 1, "hi\n", "Exit code: 0"),
-        ("true", 0, "", "Exit code: 0"),
-        ("printf bad; exit 3", 0, "bad", "<failed_hint>\nExit code: 3"),
-        ("echo a &amp;&amp; echo '&lt;b&gt;'", 2, "a\n<b>\n", "Exit code: 0"),
-        ("kill -TERM $$", 0, "", "<signal SIGTERM>"),
+        ("echo hi", 1, "hi\n", "0"),
+        ("true", 0, "", "0"),
+        ("printf bad; exit 3", 0, "bad", "3|HINT"),
+        ("echo a &amp;&amp; echo '&lt;b&gt;'", 2, "a\n<b>\n", "0"),
+        ("kill -TERM $$", 0, "", "signal SIGTERM"),
     ] {
         let user = User::new(command, WhileRunning::Nothing).run().await;
         let plain = command.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
         let mut expected = vec![format!("approval command {plain}")];
         expected.extend((0..asks).map(|_| "ask command_output ".to_owned()));
         expected.push(format!("say command_output {output}"));
-        expected.push(format!("result <executed> {ended}\nOutput:\n{output}"));
+        expected.push(format!("result ⟦CMD_DONE|DIR|{ended}⟧\nOutput:\n{output}"));
         assert_eq!(user.seen(), expected, "{command}");
     }
 }
@@ -275,7 +271,7 @@ async fn an_approval_while_it_runs_does_not_let_it_go() {
         [
             "ask command_output ".to_owned(),
             "say command_output a\nb\nc\n".into(),
-            "result <executed> Exit code: 0\nOutput:\na\nb\nc\n".into(),
+            "result ⟦CMD_DONE|DIR|0⟧\nOutput:\na\nb\nc\n".into(),
         ]
     );
 }
@@ -289,7 +285,7 @@ async fn a_message_lets_it_go_on_and_rejects_the_rest() {
             "ask command_output ".to_owned(),
             "say user_feedback leave it".into(),
             "rejected".into(),
-            "result <running>\n\n\n<user_feedback>\n<feedback>\nleave it\n</feedback>".into(),
+            "result ⟦CMD_RUNNING|DIR⟧\n\n\n⟦CMD_FEEDBACK⟧\n<feedback>\nleave it\n</feedback>".into(),
         ]
     );
     assert_eq!(user.terminals.busy("task").len(), 1);
@@ -298,9 +294,9 @@ async fn a_message_lets_it_go_on_and_rejects_the_rest() {
 #[tokio::test]
 async fn the_host_may_continue_or_kill_it() {
     let user = User::new("echo a; exec sleep 600", WhileRunning::Proceeds).run().await;
-    assert_eq!(user.seen().last().map(String::as_str), Some("result <running>\n\n\n<will_update>"));
+    assert_eq!(user.seen().last().map(String::as_str), Some("result ⟦CMD_RUNNING|DIR⟧\n\n\n⟦CMD_LATER⟧"));
     let user = User::new("echo a; exec sleep 600", WhileRunning::Kills).run().await;
-    assert_eq!(user.seen().last().map(String::as_str), Some("result <executed> <signal SIGKILL>\nOutput:\na\n"));
+    assert_eq!(user.seen().last().map(String::as_str), Some("result ⟦CMD_DONE|DIR|signal SIGKILL⟧\nOutput:\na\n"));
 }
 
 #[tokio::test]
@@ -308,7 +304,14 @@ async fn a_command_over_its_time_is_killed() {
     let mut user = User::new("exec sleep 600", WhileRunning::Nothing);
     user.settings.command_execution_timeout = 1;
     let user = user.run().await;
-    assert_eq!(user.seen()[1..], ["say error <timeout.user>", "say command_output ", "result <timeout.model>"]);
+    assert_eq!(
+        user.seen()[1..],
+        [
+            "say error ⟦T common:errors:command_timeout {\"seconds\":1}⟧",
+            "say command_output ",
+            "result ⟦CMD_TIMEOUT|1⟧"
+        ]
+    );
     assert_eq!(user.statuses(), ["started", "timeout", "exited"]);
     assert!(user.terminals.busy("task").is_empty());
 }
@@ -328,7 +331,7 @@ async fn what_is_not_run_is_explained() {
 
     let mut user = User::new("ls", WhileRunning::Nothing);
     user.call.params.set(ParamName::Cwd, "../no/such".into());
-    assert_eq!(user.run().await.seen(), ["approval command ls", "result <no_cwd>"]);
+    assert!(user.run().await.seen()[1].starts_with("result ⟦NO_DIR|/"));
 
     let mut user = User::new("ls -l</com", WhileRunning::Nothing);
     user.call.partial = true;
