@@ -1,14 +1,16 @@
 //! What the loop needs from the engine that runs it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::history::HistoryItem;
+use crate::edit::view::Editor;
 use crate::prompt::text::Texts;
 use crate::protocol::message::{TodoItem, TokenUsage, UiMessage};
-use crate::providers::{Provider, ProviderError};
+use crate::providers::{Model, Provider, ProviderError};
 use crate::settings::Settings;
 use crate::terminal::Terminals;
 
@@ -55,7 +57,8 @@ pub enum TaskEvent {
         /// The message.
         message: UiMessage,
     },
-    /// Text was appended to a partial message; only this much is new.
+    /// Text was appended to a partial message; only this much is new. The message was created or updated before with
+    /// exactly the text this follows.
     MessageDelta {
         /// Task id.
         task: String,
@@ -136,6 +139,8 @@ pub enum TaskEvent {
         task: String,
         /// Texts still queued.
         texts: Vec<String>,
+        /// Their ids, in the same order.
+        ids: Vec<String>,
     },
     /// The task completed (`attempt_completion` presented its result).
     Completed {
@@ -218,6 +223,45 @@ pub trait TaskHost: Send + Sync {
 /// Makes a provider from settings in force (profile and mode may change during a task).
 pub type ProviderFactory = dyn Fn(&Settings) -> Result<Arc<dyn Provider>, ProviderError> + Send + Sync;
 
+/// Where the loop reads the settings in force, each time it needs them, and changes the mode.
+pub trait SettingsSource: Send + Sync {
+    /// Settings now.
+    fn current(&self) -> Arc<Settings>;
+    /// Makes `slug` the mode in force and activates the profile saved for it, if there is one (spec 02 §16).
+    fn set_mode(&self, slug: &str);
+}
+
+/// Facts a system prompt depends on, beside what its builder knows of the surroundings.
+#[derive(Clone, Debug)]
+pub struct PromptRequest<'a> {
+    /// The task's working directory.
+    pub cwd: &'a Path,
+    /// Settings in force.
+    pub settings: &'a Settings,
+    /// Slug of the mode in force.
+    pub mode: &'a str,
+    /// Model that will read the prompt.
+    pub model: &'a Model,
+}
+
+/// Builds the system prompt (spec 03); reads rule files, so it may wait for the disk.
+#[async_trait]
+pub trait SystemPrompt: Send + Sync {
+    /// The prompt for this request.
+    ///
+    /// # Errors
+    /// A text for the user; the request then counts as failed in its stream (spec 02 Q5).
+    async fn build(&self, request: PromptRequest<'_>) -> Result<String, String>;
+}
+
+/// The list of known tasks (settings key `taskHistory`, spec 02 §13).
+pub trait TaskHistory: Send + Sync {
+    /// The entry of this task.
+    fn get(&self, task: &str) -> Option<HistoryItem>;
+    /// Replaces the entry with the same id, or appends it.
+    fn put(&self, item: HistoryItem);
+}
+
 /// Facts and services of the surroundings; nothing in the loop reads clock, environment or randomness by itself.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -229,10 +273,6 @@ pub struct Surroundings {
     pub home: PathBuf,
     /// Base folder of `tasks/<id>/` (spec 02 §13).
     pub storage: PathBuf,
-    /// Default shell for the prompt, such as `/bin/bash`.
-    pub shell: String,
-    /// Operating system for the prompt, such as `Linux 6.1`.
-    pub os: String,
     /// IANA time zone and offset in minutes east of UTC.
     pub time_zone: (String, i32),
     /// The text catalogue.
@@ -241,4 +281,12 @@ pub struct Surroundings {
     pub terminals: Arc<Terminals>,
     /// Makes providers.
     pub providers: Arc<ProviderFactory>,
+    /// Builds system prompts.
+    pub prompt: Arc<dyn SystemPrompt>,
+    /// When the last request of any task was sent, for `rateLimitSeconds`.
+    pub last_request: Arc<Mutex<Option<tokio::time::Instant>>>,
+    /// Known tasks.
+    pub history: Arc<dyn TaskHistory>,
+    /// The document side of edits: the host's editor, or the disk.
+    pub editor: Arc<dyn Editor>,
 }

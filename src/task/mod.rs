@@ -5,6 +5,33 @@
 //! host: what waits, waits for an answer, for time, or for the provider.
 
 pub mod approval;
+mod backoff;
+mod condense;
+mod context_files;
+pub mod environment;
+mod frame;
+pub mod history;
 pub mod host;
+mod instance;
+mod label;
+mod manager;
+mod messages;
 pub mod parser;
+mod pool;
+mod presenter;
+mod queue;
+mod repetition;
+mod request;
+mod resume;
+mod run;
 pub mod session;
+mod store;
+mod stream;
+pub mod text;
+pub mod todo;
+mod turn;
+mod usage;
+pub mod window;
+
+pub use instance::{TaskSnapshot, TaskView, ToolCount};
+pub use usage::token_usage;

@@ -1,13 +1,25 @@
 //! A session: the manager of spec 02 §1 with its stack of tasks, as one future and a handle to command it.
 
-use serde_json::Value;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::host::{SettingsSource, Surroundings, TaskHost};
+use super::instance::TaskView;
+use super::manager::Manager;
+use super::pool;
 use crate::protocol::message::AskResponse;
+
+/// Commands that may wait for a session before [`SessionHandle::submit`] refuses more.
+const COMMAND_LIMIT: usize = 256;
 
 /// What the host asks of a session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// `newTask`: clears the stack's top and starts a task.
+    /// `newTask`: clears the stack's top and starts a task. Result: `{"task": id}`.
     Start {
         /// Task text.
         text: String,
@@ -16,12 +28,12 @@ pub enum Command {
         /// Initial todo list as Markdown, if given.
         todos: Option<String>,
     },
-    /// `showTaskWithId`: opens a stored task.
+    /// `showTaskWithId`: opens a stored task. Result: `{"task": id}`.
     Resume {
         /// Task id.
         task: String,
     },
-    /// A message of the user: answers a waiting ask or is queued (spec 02 §3).
+    /// A message of the user: answers a waiting ask or is queued (spec 02 §3). Result: `{"queued": bool}`.
     Message {
         /// Text.
         text: String,
@@ -52,13 +64,122 @@ pub enum Command {
         /// Images as data URLs.
         images: Vec<String>,
     },
+    /// `removeQueuedMessage`. Result: `{"done": bool}`.
+    Unqueue {
+        /// Id of the queued message.
+        id: String,
+    },
+    /// `editQueuedMessage`. Result: `{"done": bool}`.
+    EditQueued {
+        /// Id of the queued message.
+        id: String,
+        /// New text.
+        text: String,
+        /// New images as data URLs.
+        images: Vec<String>,
+    },
     /// `terminalOperation`: `true` continues (detaches), `false` aborts the running command.
     Terminal {
         /// Detach instead of kill.
         proceed: bool,
     },
-    /// `updateTodoList`: replaces the pending list.
+    /// `updateTodoList`: replaces the pending list (an array of todo items).
     SetTodos(Value),
     /// `condenseTaskContextRequest`.
     Condense,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// There is no current task.
+    #[error("the session has no task")]
+    NoTask,
+    /// The ask named does not wait (any more), or none does.
+    #[error("no such question waits for an answer")]
+    NoSuchAsk,
+    /// No stored task has this id, or its files are gone.
+    #[error("task `{0}` is not stored")]
+    UnknownTask(String),
+    /// An argument is not usable; the text names it.
+    #[error("{0}")]
+    Invalid(String),
+    /// Too many commands wait already.
+    #[error("too many commands wait for the session")]
+    Busy,
+    /// The session has ended.
+    #[error("the session has ended")]
+    Closed,
+    /// The provider cannot be made from the settings.
+    #[error("{0}")]
+    Provider(String),
+}
+
+/// Answer to a command.
+pub type Reply = Result<Value, CommandError>;
+
+/// A command with the place for its reply.
+pub(super) type Envelope = (Command, oneshot::Sender<Reply>);
+
+/// Commands a session. Cheap to clone; when the last one is dropped the session aborts its tasks and ends.
+#[derive(Clone)]
+pub struct SessionHandle {
+    commands: mpsc::Sender<Envelope>,
+    manager: Arc<Manager>,
+}
+
+impl SessionHandle {
+    /// Hands a command over without waiting; the receiver gets the reply once it is carried out. Commands are carried
+    /// out one after another in the order of submission.
+    ///
+    /// # Errors
+    /// [`CommandError::Busy`] or [`CommandError::Closed`].
+    pub fn submit(&self, command: Command) -> Result<oneshot::Receiver<Reply>, CommandError> {
+        let (sender, receiver) = oneshot::channel();
+        self.commands.try_send((command, sender)).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Closed,
+        })?;
+        Ok(receiver)
+    }
+
+    /// Hands a command over and waits for its reply.
+    ///
+    /// # Errors
+    /// What the command failed with, or [`CommandError::Closed`].
+    pub async fn call(&self, command: Command) -> Reply {
+        let (sender, receiver) = oneshot::channel();
+        self.commands.send((command, sender)).await.map_err(|_| CommandError::Closed)?;
+        receiver.await.unwrap_or(Err(CommandError::Closed))
+    }
+
+    /// A view of the current task, if there is one.
+    pub fn current(&self) -> Option<TaskView> {
+        self.manager.current().map(TaskView::new)
+    }
+}
+
+/// Opens a session working in `cwd`: a handle, and the future that is the session. The future must be polled on a tokio
+/// runtime with time and file system enabled; it ends after the last handle is dropped.
+pub fn open(
+    host: Arc<dyn TaskHost>,
+    surroundings: Surroundings,
+    settings: Arc<dyn SettingsSource>,
+    cwd: PathBuf,
+) -> (SessionHandle, impl Future<Output = ()> + Send) {
+    let (commands, mut inbox) = mpsc::channel::<Envelope>(COMMAND_LIMIT);
+    let (spawner, pool) = pool::new();
+    let manager = Manager::new(host, surroundings, settings, cwd, spawner);
+    let handle = SessionHandle { commands, manager: manager.clone() };
+    let session = async move {
+        let serve = async {
+            while let Some((command, reply)) = inbox.recv().await {
+                // A caller that went away does not want the reply; the command still counts.
+                let _ = reply.send(manager.execute(command).await);
+            }
+            manager.close().await;
+        };
+        pool.run_until(serve).await;
+    };
+    (handle, session)
 }

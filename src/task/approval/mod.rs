@@ -4,3 +4,4 @@
 //! answering belong to the loop.
 
 pub mod command;
+pub mod policy;

@@ -1,0 +1,329 @@
+//! The stack of tasks of a session and what the host does with it (spec 02 §2.3, §16).
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::host::{SettingsSource, Status, Surroundings, TaskEvent, TaskHost};
+use super::instance::{AbortReason, Lineage, Task};
+use super::pool::Spawner;
+use super::session::{Command, CommandError, Reply};
+use super::store;
+use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role, Say, TodoItem};
+use crate::settings::modes;
+use crate::tools::context::Answer;
+
+/// How long a stop waits for the stream to end before it reopens the task (spec 02 §2.3).
+const CANCEL_LIMIT: Duration = Duration::from_millis(3000);
+
+/// What all tasks of a session share.
+pub(super) struct Services {
+    pub host: Arc<dyn TaskHost>,
+    pub surroundings: Surroundings,
+    pub settings: Arc<dyn SettingsSource>,
+    pub spawner: Spawner,
+}
+
+/// The manager of spec 02 §1.
+pub(super) struct Manager {
+    services: Arc<Services>,
+    cwd: PathBuf,
+    stack: Mutex<Vec<Arc<Task>>>,
+    me: Weak<Manager>,
+}
+
+impl Manager {
+    pub fn new(
+        host: Arc<dyn TaskHost>,
+        surroundings: Surroundings,
+        settings: Arc<dyn SettingsSource>,
+        cwd: PathBuf,
+        spawner: Spawner,
+    ) -> Arc<Manager> {
+        let services = Arc::new(Services { host, surroundings, settings, spawner });
+        Arc::new_cyclic(|me| Manager { services, cwd, stack: Mutex::new(Vec::new()), me: me.clone() })
+    }
+
+    fn stack(&self) -> MutexGuard<'_, Vec<Arc<Task>>> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The task on top of the stack.
+    pub fn current(&self) -> Option<Arc<Task>> {
+        self.stack().last().cloned()
+    }
+
+    /// Carries out one command.
+    pub async fn execute(&self, command: Command) -> Reply {
+        match command {
+            Command::Start { text, images, todos } => {
+                while self.pop().await.is_some() {}
+                let todos = todos.map(|text| crate::tools::checklist::parse(&text));
+                let task = self.create(Lineage::default(), None, todos);
+                let reply = json!({"task": task.id});
+                self.push(task.clone());
+                self.services.spawner.spawn(async move { task.start(text, images).await });
+                Ok(reply)
+            }
+            Command::Resume { task } => {
+                while self.pop().await.is_some() {}
+                self.open_stored(&task, None).await?;
+                Ok(json!({"task": task}))
+            }
+            Command::Message { text, images } => Ok(json!({"queued": self.task()?.message(text, images)})),
+            Command::Queue { text, images } => {
+                self.task()?.enqueue(text, images);
+                Ok(Value::Null)
+            }
+            Command::Unqueue { id } => Ok(json!({"done": self.task()?.unqueue(&id)})),
+            Command::EditQueued { id, text, images } => {
+                Ok(json!({"done": self.task()?.edit_queued(&id, text, images)}))
+            }
+            Command::Respond { ask, response, text, images } => {
+                let answer = Answer { response, text, images };
+                if self.task()?.respond(ask, answer, "answered") {
+                    Ok(Value::Null)
+                } else {
+                    Err(CommandError::NoSuchAsk)
+                }
+            }
+            Command::Cancel => self.cancel().await,
+            Command::Clear => self.clear().await,
+            Command::SetMode(mode) => {
+                self.switch_mode(&mode);
+                Ok(Value::Null)
+            }
+            Command::Terminal { proceed } => {
+                let done = self.services.surroundings.terminals.operate(&self.task()?.id, proceed);
+                Ok(json!({"done": done}))
+            }
+            Command::SetTodos(todos) => {
+                let todos: Vec<TodoItem> =
+                    serde_json::from_value(todos).map_err(|cause| CommandError::Invalid(format!("todos: {cause}")))?;
+                self.task()?.replace_pending_todos(todos);
+                Ok(Value::Null)
+            }
+            Command::Condense => self.task()?.condense_now().await.map(|()| Value::Null),
+        }
+    }
+
+    fn task(&self) -> Result<Arc<Task>, CommandError> {
+        self.current().ok_or(CommandError::NoTask)
+    }
+
+    /// Aborts everything: the session ends.
+    pub async fn close(&self) {
+        while let Some(task) = self.pop().await {
+            task.store.flush().await;
+        }
+    }
+
+    /// Makes a new task in the mode in force.
+    fn create(&self, lineage: Lineage, cwd: Option<PathBuf>, todos: Option<Vec<TodoItem>>) -> Arc<Task> {
+        let mode = self.services.settings.current().mode.clone();
+        let number = self.stack().len() as u32 + 1;
+        let id = (self.services.surroundings.new_id)();
+        let lineage = Lineage { number, ..lineage };
+        let task = self.instance(id, lineage, cwd.unwrap_or_else(|| self.cwd.clone()), mode);
+        task.state().todos = todos.filter(|todos| !todos.is_empty());
+        task
+    }
+
+    fn instance(&self, id: String, lineage: Lineage, cwd: PathBuf, mode: String) -> Arc<Task> {
+        let parent = lineage.parent_id.clone();
+        let task = Task::new(id.clone(), lineage, cwd, mode, self.services.clone(), self.me.clone());
+        self.services.host.emit(TaskEvent::TaskCreated { task: id, parent });
+        task
+    }
+
+    fn push(&self, task: Arc<Task>) {
+        self.stack().push(task.clone());
+        task.lifecycle("taskFocused", Value::Null);
+    }
+
+    /// Takes the top task off and ends it.
+    async fn pop(&self) -> Option<Arc<Task>> {
+        let task = self.stack().pop()?;
+        task.lifecycle("taskUnfocused", Value::Null);
+        task.abort(true);
+        if self.stack().is_empty() {
+            self.services.host.emit(TaskEvent::Status(Status::None, None));
+        }
+        Some(task)
+    }
+
+    /// Opens a stored task on top of the stack and resumes it.
+    async fn open_stored(&self, id: &str, replaced: Option<Arc<Task>>) -> Result<(), CommandError> {
+        let history = &self.services.surroundings.history;
+        let item = history.get(id).ok_or_else(|| CommandError::UnknownTask(id.to_owned()))?;
+        if !is_plain_name(id) {
+            return Err(CommandError::UnknownTask(id.to_owned()));
+        }
+        let folder = self.services.surroundings.storage.join("tasks").join(id);
+        let Some(stored) = store::read(folder).await else {
+            let mut item = item;
+            item.other.insert("fileNotfound".into(), Value::Bool(true));
+            history.put(item);
+            return Err(CommandError::UnknownTask(id.to_owned()));
+        };
+        let mode = item.mode.as_deref().map(|mode| self.known_mode(mode));
+        if let Some(mode) = &mode {
+            self.services.settings.set_mode(mode);
+        }
+        let cwd = match (&replaced, &item.workspace) {
+            (Some(old), _) => old.cwd.clone(),
+            (None, Some(workspace)) => PathBuf::from(workspace),
+            (None, None) => self.cwd.clone(),
+        };
+        let lineage = Lineage {
+            parent: replaced.and_then(|old| old.lineage.parent.clone()),
+            parent_id: item.parent_task_id.clone(),
+            root_id: item.root_task_id.clone(),
+            number: item.number,
+        };
+        let task = self.instance(id.to_owned(), lineage, cwd, mode.unwrap_or_else(|| "code".into()));
+        self.push(task.clone());
+        self.services.spawner.spawn(async move { task.resume(stored).await });
+        Ok(())
+    }
+
+    /// The slug itself if such a mode exists, else `code`.
+    fn known_mode(&self, slug: &str) -> String {
+        let settings = self.services.settings.current();
+        if modes::find(slug, &settings.custom_modes).is_some() { slug.to_owned() } else { "code".to_owned() }
+    }
+
+    /// The user presses stop (spec 02 §2.3): the task is ended and opened again at its resume question.
+    async fn cancel(&self) -> Reply {
+        let task = self.task()?;
+        task.state().abort_reason = Some(AbortReason::UserCancelled);
+        task.abort(false);
+        task.state().abandoned = true;
+        let streaming_ends = async {
+            while !task.turn().released() {
+                task.progress.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(CANCEL_LIMIT, streaming_ends).await;
+        self.reopen(&task).await
+    }
+
+    /// Replaces an aborted instance by a fresh one that waits at its resume question, unless another took its place.
+    pub async fn reopen(&self, task: &Arc<Task>) -> Reply {
+        task.store.flush().await;
+        if !self.current().is_some_and(|current| current.is(task)) {
+            return Ok(Value::Null);
+        }
+        self.pop().await;
+        task.store.flush().await;
+        task.store.release();
+        self.open_stored(&task.id, Some(task.clone())).await?;
+        Ok(Value::Null)
+    }
+
+    /// The host drops the current task; a subtask ends with a note to its parent.
+    async fn clear(&self) -> Reply {
+        let task = self.task()?;
+        if task.lineage.parent.is_some() {
+            let result = self.services.surroundings.texts.get("task.canceled");
+            self.finish_subtask(&task, &result).await;
+        } else {
+            self.pop().await;
+        }
+        Ok(Value::Null)
+    }
+
+    /// Makes `mode` the mode in force (spec 02 §16).
+    pub fn switch_mode(&self, mode: &str) {
+        if let Some(task) = self.current() {
+            task.lifecycle("taskModeSwitched", Value::String(mode.to_owned()));
+            let history = &self.services.surroundings.history;
+            if let Some(mut item) = history.get(&task.id) {
+                item.mode = Some(mode.to_owned());
+                history.put(item);
+            }
+            task.state().mode = mode.to_owned();
+        }
+        self.services.settings.set_mode(mode);
+        self.services.host.emit(TaskEvent::Mode(mode.to_owned()));
+    }
+
+    /// Starts a subtask of `parent` in `mode` and pauses the parent (spec 02 §16 new_task).
+    pub fn start_subtask(&self, parent: &Arc<Task>, mode: &str, message: String, todos: Vec<TodoItem>) {
+        let before = self.services.settings.current().mode.clone();
+        self.switch_mode(mode);
+        let root = self.stack().first().map(|bottom| bottom.id.clone());
+        let lineage =
+            Lineage { parent: Some(parent.clone()), parent_id: Some(parent.id.clone()), root_id: root, number: 0 };
+        let child = self.create(lineage, Some(parent.cwd.clone()), Some(todos));
+        {
+            let mut state = parent.state();
+            state.paused = true;
+            state.paused_mode = before;
+        }
+        self.push(child.clone());
+        self.switch_mode(mode);
+        let spawned = Value::String(child.id.clone());
+        self.services.spawner.spawn(async move { child.start(message, Vec::new()).await });
+        parent.lifecycle("taskPaused", Value::Null);
+        parent.lifecycle("taskSpawned", spawned);
+    }
+
+    /// Ends a subtask with `result` and lets its parent go on (spec 02 §16 Finish).
+    pub async fn finish_subtask(&self, child: &Arc<Task>, result: &str) {
+        if !self.current().is_some_and(|current| current.is(child)) {
+            return;
+        }
+        let parent = child.lineage.parent.clone();
+        self.pop().await;
+        let Some(parent) = parent else { return };
+        {
+            let mut state = parent.state();
+            state.paused = false;
+            state.skip_previous_response = true;
+        }
+        parent.lifecycle("taskUnpaused", Value::Null);
+        let _ = parent.say_text(Say::SubtaskResult, result);
+        parent.append_api(
+            Role::User,
+            MessageContent::Blocks(vec![ContentBlock::text(format!("[new_task completed] Result: {result}"))]),
+        );
+        parent.resumed.notify_waiters();
+    }
+}
+
+impl Task {
+    /// Ends this instance (spec 02 §2.3). Everything that waits for it ends with it (D05).
+    pub fn abort(&self, abandoned: bool) {
+        {
+            let mut state = self.state();
+            state.abandoned |= abandoned;
+            state.queue.clear();
+        }
+        self.aborted.cancel();
+        self.lifecycle("taskAborted", Value::Null);
+        self.services.surroundings.terminals.release(&self.id);
+        self.turn().closed = true;
+        self.progress.notify_waiters();
+        self.persist_ui();
+    }
+
+    /// Appends to the API conversation.
+    pub fn append_api(&self, role: Role, content: MessageContent) {
+        let ts = Some((self.services.surroundings.now_ms)());
+        self.state().api.push(ApiMessage { role, content, ts, is_summary: None });
+        self.persist_api();
+    }
+
+    /// Replaces the todo list of an approval that waits.
+    pub fn replace_pending_todos(&self, todos: Vec<TodoItem>) {
+        self.state().pending_todos = todos;
+    }
+}
+
+/// Whether an id can name a folder: no separators, no parent directory.
+fn is_plain_name(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 200 && !id.contains(['/', '\\', '\0']) && id != "." && id != ".."
+}

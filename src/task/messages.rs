@@ -1,0 +1,424 @@
+//! The UI conversation: ask, say, append, update (spec 02 §2.4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::approval::policy::{self, Verdict};
+use super::host::{Status, TaskEvent};
+use super::instance::{Aborted, PendingAsk, State, Task};
+use super::queue::QueuedMessage;
+use crate::protocol::message::{Ask, AskResponse, ProgressStatus, Say, UiKind, UiMessage};
+use crate::tools::context::{Answer, ToolError};
+
+/// A question that waits this long changes the status of the session (spec 02 §2.4).
+const STATUS_DELAY: Duration = Duration::from_millis(1000);
+
+impl From<Aborted> for ToolError {
+    fn from(_: Aborted) -> ToolError {
+        ToolError::Aborted
+    }
+}
+
+/// The rarer parts of a statement.
+#[derive(Default)]
+pub(super) struct Extra {
+    /// Does not supersede a waiting question.
+    pub non_interactive: bool,
+    /// Outcome of a condensing.
+    pub context_condense: Option<Value>,
+    /// Tool progress.
+    pub progress: Option<ProgressStatus>,
+}
+
+impl Task {
+    /// Appends a message, reports and stores it.
+    fn append(&self, state: &mut State, message: UiMessage) {
+        self.emit(TaskEvent::MessageCreated { task: self.id.clone(), message: message.clone() });
+        state.ui.push(message);
+    }
+
+    /// Reports the last message as changed.
+    fn report_last(&self, state: &State) {
+        if let Some(message) = state.ui.last() {
+            self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: message.clone() });
+        }
+    }
+
+    /// Marks `ts` as the newest interactive message; an older question that still waits is superseded.
+    fn supersede(&self, state: &mut State, ts: i64) {
+        state.last_message_ts = ts;
+        if let Some(pending) = state.pending.take_if(|pending| pending.ts != ts) {
+            self.emit(TaskEvent::AskClosed { task: self.id.clone(), ts: pending.ts, how: "superseded" });
+        }
+    }
+
+    /// `say` with text and nothing else, complete at birth.
+    pub fn say_text(self: &Arc<Self>, say: Say, text: impl Into<String>) -> Result<(), Aborted> {
+        self.say(say, Some(text.into()), &[], None, Extra::default())
+    }
+
+    /// `say(type, text, images, partial, …)`.
+    pub fn say(
+        self: &Arc<Self>,
+        say: Say,
+        text: Option<String>,
+        images: &[String],
+        partial: Option<bool>,
+        extra: Extra,
+    ) -> Result<(), Aborted> {
+        self.check()?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let continues = partial.is_some() && continues(state, UiKind::Say(say));
+        let images = (!images.is_empty()).then(|| images.to_vec());
+        if continues {
+            if let Some(last) = state.ui.last_mut() {
+                last.text = text;
+                last.images = images;
+                last.progress_status = extra.progress;
+                last.partial = partial;
+            }
+            self.report_last(state);
+        } else {
+            let ts = self.next_ts(state);
+            let mut message = UiMessage::new(ts, UiKind::Say(say), text);
+            message.images = images;
+            message.partial = partial.filter(|partial| *partial);
+            message.context_condense = extra.context_condense;
+            self.append(state, message);
+        }
+        let ts = state.ui.last().map_or(0, |last| last.ts);
+        let partial_update = continues && partial == Some(true);
+        if !extra.non_interactive && !partial_update {
+            self.supersede(state, ts);
+        }
+        drop(guard);
+        if !partial_update {
+            self.persist_ui();
+        }
+        Ok(())
+    }
+
+    /// Extends the last message, a partial statement of this kind, by `suffix`; false when there is none such.
+    pub fn say_more(&self, say: Say, suffix: &str) -> Result<bool, Aborted> {
+        self.check()?;
+        let mut state = self.state();
+        if !continues(&state, UiKind::Say(say)) {
+            return Ok(false);
+        }
+        let Some(last) = state.ui.last_mut() else { return Ok(false) };
+        last.text.get_or_insert_default().push_str(suffix);
+        let ts = last.ts;
+        drop(state);
+        self.emit(TaskEvent::MessageDelta { task: self.id.clone(), ts, text: suffix.to_owned() });
+        Ok(true)
+    }
+
+    /// Whether the last message is a partial statement of this kind.
+    pub fn showing(&self, say: Say) -> bool {
+        continues(&self.state(), UiKind::Say(say))
+    }
+
+    /// `ask(type, text, partial=true)`: shows, never waits.
+    pub fn ask_partial(
+        self: &Arc<Self>,
+        ask: Ask,
+        text: String,
+        progress: Option<ProgressStatus>,
+        protected: Option<bool>,
+    ) -> Result<(), Aborted> {
+        self.check()?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if continues(state, UiKind::Ask(ask)) {
+            if let Some(last) = state.ui.last_mut() {
+                if last.text.as_deref() == Some(&text) && last.progress_status == progress {
+                    return Ok(());
+                }
+                last.text = Some(text);
+                last.progress_status = progress;
+                last.is_protected = protected;
+            }
+            self.report_last(state);
+            return Ok(());
+        }
+        let ts = self.next_ts(state);
+        let mut message = UiMessage::new(ts, UiKind::Ask(ask), Some(text));
+        message.partial = Some(true);
+        message.progress_status = progress;
+        message.is_protected = protected;
+        self.append(state, message);
+        self.supersede(state, ts);
+        drop(guard);
+        self.persist_ui();
+        Ok(())
+    }
+
+    /// `ask(type, text, partial)` with `partial` false (completes a partial question) or absent (always a new message).
+    pub async fn ask(
+        self: &Arc<Self>,
+        ask: Ask,
+        text: Option<String>,
+        completes: bool,
+        progress: Option<ProgressStatus>,
+        protected: Option<bool>,
+    ) -> Result<Answer, ToolError> {
+        self.check()?;
+        let (message, receiver, queued) = self.open_ask(ask, text, completes, progress, protected);
+        self.persist_ui();
+        if let Some(queued) = queued {
+            self.emit_queue();
+            let approves = matches!(ask, Ask::Tool | Ask::Command | Ask::BrowserActionLaunch | Ask::UseMcpServer);
+            let response = if approves { AskResponse::Yes } else { AskResponse::Message };
+            // Nobody else can have taken the question in between: it was opened in this very step.
+            let answer = Answer { response, text: Some(queued.text), images: queued.images };
+            let _ = self.respond(Some(message.ts), answer, "answered");
+        }
+        self.wait_for_answer(&message, receiver).await
+    }
+
+    /// Records the question and makes it the one that waits; also takes a queued message that answers it.
+    fn open_ask(
+        &self,
+        ask: Ask,
+        text: Option<String>,
+        completes: bool,
+        progress: Option<ProgressStatus>,
+        protected: Option<bool>,
+    ) -> (UiMessage, oneshot::Receiver<Answer>, Option<QueuedMessage>) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if completes && continues(state, UiKind::Ask(ask)) {
+            if let Some(last) = state.ui.last_mut() {
+                last.text = text;
+                last.partial = Some(false);
+                last.progress_status = progress;
+                last.is_protected = protected;
+            }
+            self.report_last(state);
+        } else {
+            let mut message = UiMessage::new(self.next_ts(state), UiKind::Ask(ask), text);
+            message.is_protected = protected;
+            message.progress_status = progress;
+            self.append(state, message);
+        }
+        let message = state.ui.last().cloned().unwrap_or_else(|| UiMessage::new(0, UiKind::Ask(ask), None));
+        self.supersede(state, message.ts);
+        let (answer, receiver) = oneshot::channel();
+        state.pending = Some(PendingAsk { ts: message.ts, ask, answer });
+        let queued = state.queue.dequeue();
+        drop(guard);
+        self.emit(TaskEvent::AskOpened { task: self.id.clone(), message: message.clone() });
+        (message, receiver, queued)
+    }
+
+    /// Waits for the answer, the policy's own answer, a newer message, or abort; a long wait shows in the status.
+    async fn wait_for_answer(
+        self: &Arc<Self>,
+        message: &UiMessage,
+        mut receiver: oneshot::Receiver<Answer>,
+    ) -> Result<Answer, ToolError> {
+        let UiKind::Ask(ask) = message.kind else { return Err(ToolError::AskIgnored) };
+        let verdict = policy::decide(ask, message, &self.settings(), &self.services.surroundings.texts);
+        let automatic = async {
+            match verdict {
+                Verdict::Ask => std::future::pending().await,
+                Verdict::Answer { after, mode, answer, how } => {
+                    if !after.is_zero() {
+                        tokio::time::sleep(after).await;
+                    }
+                    (mode, answer, how)
+                }
+            }
+        };
+        tokio::pin!(automatic);
+        let mut automatic_done = false;
+        let mut waiting_status = None;
+        let long_wait = tokio::time::sleep(STATUS_DELAY);
+        tokio::pin!(long_wait);
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                () = self.aborted.cancelled() => break Err(ToolError::Aborted),
+                answer = &mut receiver => break answer.map_err(|_| ToolError::AskIgnored),
+                (mode, answer, how) = &mut automatic, if !automatic_done => {
+                    automatic_done = true;
+                    if let Some(mode) = mode
+                        && let Some(manager) = self.manager.upgrade()
+                    {
+                        manager.switch_mode(&mode);
+                    }
+                    let _ = self.respond(Some(message.ts), answer, how);
+                }
+                () = &mut long_wait, if waiting_status.is_none() => {
+                    let class = class_of(ask);
+                    waiting_status = Some(class);
+                    if let Some((status, event)) = class {
+                        self.lifecycle(event, Value::Null);
+                        self.status(status, Some(ask.as_str().to_owned()));
+                    }
+                }
+            }
+        };
+        if let Err(ToolError::Aborted) = outcome {
+            let withdrawn = self.state().pending.take_if(|pending| pending.ts == message.ts).is_some();
+            if withdrawn {
+                self.emit(TaskEvent::AskClosed { task: self.id.clone(), ts: message.ts, how: "withdrawn" });
+            }
+            return outcome;
+        }
+        if let Some(Some(_)) = waiting_status {
+            self.lifecycle("taskActive", Value::Null);
+            self.status(Status::Running, None);
+        }
+        if outcome.is_ok() {
+            self.lifecycle("taskAskResponded", Value::Null);
+        }
+        outcome
+    }
+
+    /// Answers the question that waits (of this `ts`, if given). False when none such does.
+    pub fn respond(&self, ts: Option<i64>, answer: Answer, how: &'static str) -> bool {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some(pending) = state.pending.take_if(|pending| ts.is_none_or(|ts| ts == pending.ts)) else {
+            return false;
+        };
+        if matches!(answer.response, AskResponse::Message | AskResponse::Yes) {
+            let followup =
+                state.ui.iter_mut().rev().find(|m| m.kind == UiKind::Ask(Ask::Followup) && m.is_answered != Some(true));
+            if let Some(message) = followup {
+                message.is_answered = Some(true);
+                let message = message.clone();
+                self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message });
+            }
+        }
+        let ts = pending.ts;
+        let delivered = pending.answer.send(answer).is_ok();
+        drop(guard);
+        self.emit(TaskEvent::AskClosed { task: self.id.clone(), ts, how });
+        self.persist_ui();
+        delivered
+    }
+
+    /// Takes a message of the user: answers the question that waits if it takes messages, else queues it. True when it
+    /// was queued.
+    pub fn message(&self, text: String, images: Vec<String>) -> bool {
+        let text = crate::ecma::trim(&text).to_owned();
+        if text.is_empty() && images.is_empty() {
+            return false;
+        }
+        let accepts = self.state().pending.as_ref().is_some_and(|pending| accepts_messages(pending.ask));
+        if accepts {
+            let answer = Answer { response: AskResponse::Message, text: Some(text.clone()), images: images.clone() };
+            if self.respond(None, answer, "answered") {
+                return false;
+            }
+        }
+        self.enqueue(text, images);
+        true
+    }
+
+    /// Queues a message for the next question.
+    pub fn enqueue(&self, text: String, images: Vec<String>) {
+        let timestamp = (self.services.surroundings.now_ms)();
+        let message = QueuedMessage { timestamp, id: (self.services.surroundings.new_id)(), text, images };
+        if self.state().queue.add(message) {
+            self.emit_queue();
+        }
+    }
+
+    /// Takes a message off the queue.
+    pub fn unqueue(&self, id: &str) -> bool {
+        let removed = self.state().queue.remove(id);
+        if removed {
+            self.emit_queue();
+        }
+        removed
+    }
+
+    /// Changes a queued message.
+    pub fn edit_queued(&self, id: &str, text: String, images: Vec<String>) -> bool {
+        let now = (self.services.surroundings.now_ms)();
+        let changed = self.state().queue.update(id, text, images, now);
+        if changed {
+            self.emit_queue();
+        }
+        changed
+    }
+
+    /// Reports a change of the queue.
+    pub fn emit_queue(&self) {
+        self.lifecycle("taskUserMessage", Value::Null);
+        let (texts, ids) = {
+            let state = self.state();
+            (state.queue.texts(), state.queue.ids())
+        };
+        self.emit(TaskEvent::Queue { task: self.id.clone(), texts, ids });
+    }
+
+    /// *processQueued()* (spec 02 §3): submits one queued message as if typed.
+    pub fn process_queued(self: &Arc<Self>) {
+        let Some(message) = self.state().queue.dequeue() else { return };
+        self.emit_queue();
+        let task = self.clone();
+        self.services.spawner.spawn(async move {
+            tokio::task::yield_now().await;
+            if !task.aborted.is_cancelled() {
+                task.message(message.text, message.images);
+            }
+        });
+    }
+
+    /// Says `api_req_retry_delayed` and the like, whose text is replaced while it counts down.
+    pub fn say_countdown(self: &Arc<Self>, text: String, done: bool) -> Result<(), Aborted> {
+        self.say(Say::ApiReqRetryDelayed, Some(text), &[], Some(!done), Extra::default())
+    }
+
+    /// `"Error <action>:\n<message>"` of handle-error (spec 01 §6.2) and its result text.
+    pub fn error_texts(action: &str, message: &str) -> (String, String) {
+        let serialised = json!({"name": "Error", "message": message});
+        (format!("Error {action}:\n{message}"), format!("Error {action}: {serialised}"))
+    }
+}
+
+/// Whether the last message is a partial one of this kind.
+fn continues(state: &State, kind: UiKind) -> bool {
+    state.ui.last().is_some_and(|last| last.partial == Some(true) && last.kind == kind)
+}
+
+/// Status and event of a question that waits long (spec 01 §2.5).
+fn class_of(ask: Ask) -> Option<(Status, &'static str)> {
+    use Ask::*;
+    match ask {
+        Followup | Command | Tool | BrowserActionLaunch | UseMcpServer => {
+            Some((Status::Interactive, "taskInteractive"))
+        }
+        CompletionResult | ApiReqFailed | ResumeCompletedTask | MistakeLimitReached | AutoApprovalMaxReqReached => {
+            Some((Status::Idle, "taskIdle"))
+        }
+        ResumeTask => Some((Status::Resumable, "taskResumable")),
+        CommandOutput | PaymentRequiredPrompt | InvalidModel | ReportBug | Condense => None,
+    }
+}
+
+/// Questions that a typed message answers (spec 02 §3).
+fn accepts_messages(ask: Ask) -> bool {
+    use Ask::*;
+    matches!(
+        ask,
+        Followup
+            | Tool
+            | Command
+            | CommandOutput
+            | BrowserActionLaunch
+            | UseMcpServer
+            | CompletionResult
+            | ResumeTask
+            | ResumeCompletedTask
+            | MistakeLimitReached
+    )
+}

@@ -1,0 +1,96 @@
+//! Messages the user sent while the task could not take them (spec 02 §3).
+
+use std::collections::VecDeque;
+
+/// Messages that may wait; a further one is refused, so that a runaway host cannot fill the memory.
+const LIMIT: usize = 1000;
+
+/// One waiting message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueuedMessage {
+    /// Milliseconds since the Unix epoch when it was queued or last edited.
+    pub timestamp: i64,
+    /// UUID v4.
+    pub id: String,
+    /// Text.
+    pub text: String,
+    /// Images as data URLs.
+    pub images: Vec<String>,
+}
+
+/// First in, first out.
+#[derive(Debug, Default)]
+pub struct MessageQueue(VecDeque<QueuedMessage>);
+
+impl MessageQueue {
+    /// Appends a message; false when it is empty or the queue is full.
+    pub fn add(&mut self, message: QueuedMessage) -> bool {
+        let accepted = !(message.text.is_empty() && message.images.is_empty()) && self.0.len() < LIMIT;
+        if accepted {
+            self.0.push_back(message);
+        }
+        accepted
+    }
+
+    /// Removes a message by id.
+    pub fn remove(&mut self, id: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|message| message.id != id);
+        self.0.len() != before
+    }
+
+    /// Replaces text and images of a message and renews its timestamp.
+    pub fn update(&mut self, id: &str, text: String, images: Vec<String>, now: i64) -> bool {
+        let Some(message) = self.0.iter_mut().find(|message| message.id == id) else { return false };
+        *message = QueuedMessage { timestamp: now, id: id.to_owned(), text, images };
+        true
+    }
+
+    /// Takes the oldest message.
+    pub fn dequeue(&mut self) -> Option<QueuedMessage> {
+        self.0.pop_front()
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Ids in order.
+    pub fn ids(&self) -> Vec<String> {
+        self.0.iter().map(|message| message.id.clone()).collect()
+    }
+
+    /// Texts in order.
+    pub fn texts(&self) -> Vec<String> {
+        self.0.iter().map(|message| message.text.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(id: &str, text: &str) -> QueuedMessage {
+        QueuedMessage { timestamp: 1, id: id.into(), text: text.into(), images: vec![] }
+    }
+
+    #[test]
+    fn messages_leave_in_the_order_they_came() {
+        let mut queue = MessageQueue::default();
+        assert!(queue.add(message("a", "one")) && queue.add(message("b", "two")));
+        assert!(!queue.add(message("c", "")));
+        assert!(queue.update("b", "second".into(), vec![], 9));
+        assert!(!queue.update("z", String::new(), vec![], 9));
+        assert_eq!(queue.texts(), ["one", "second"]);
+        assert!(queue.remove("a") && !queue.remove("a"));
+        assert_eq!(queue.dequeue().map(|m| (m.text, m.timestamp)), Some(("second".into(), 9)));
+        assert!(queue.dequeue().is_none());
+    }
+
+    #[test]
+    fn an_image_alone_is_a_message() {
+        let mut queue = MessageQueue::default();
+        assert!(queue.add(QueuedMessage { images: vec!["data:".into()], ..message("a", "") }));
+    }
+}

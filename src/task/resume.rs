@@ -1,0 +1,165 @@
+//! Going on with a stored task (spec 02 §2.2).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::instance::Task;
+use super::messages::Extra;
+use super::store::Stored;
+use super::todo;
+use crate::protocol::message::{
+    ApiMessage, Ask, AskResponse, ContentBlock, MessageContent, Role, Say, UiKind, UiMessage,
+};
+
+impl Task {
+    /// Loads the conversations, asks whether to go on, and runs.
+    pub async fn resume(self: Arc<Self>, stored: Stored) {
+        let mut ui = stored.ui;
+        shorten(&mut ui);
+        let completed = ui.last().is_some_and(|last| last.kind == UiKind::Ask(Ask::CompletionResult));
+        {
+            let mut state = self.state();
+            state.todos = todo::from_messages(&ui);
+            state.skip_previous_response = ui.last().is_some_and(|last| last.kind == UiKind::Say(Say::CondenseContext));
+            state.ui = ui;
+            state.api = stored.api;
+        }
+        self.persist_ui();
+        let ask = if completed { Ask::ResumeCompletedTask } else { Ask::ResumeTask };
+        let Ok(answer) = self.ask(ask, None, false, None, None).await else { return };
+        let mut feedback = None;
+        if answer.response == AskResponse::Message {
+            if self.say(Say::UserFeedback, answer.text.clone(), &answer.images, None, Extra::default()).is_err() {
+                return;
+            }
+            feedback = Some((answer.text.unwrap_or_default(), answer.images));
+        }
+        let mut content = self.take_unanswered();
+        if let Some((text, images)) = feedback {
+            let texts = &self.services.surroundings.texts;
+            if !text.is_empty() {
+                let label = texts.get("resume.new_instructions");
+                let text = format!("\n\n{label}:\n<user_message>\n{text}\n</user_message>");
+                content.push(ContentBlock::Text { text });
+            }
+            content.extend(images.iter().map(|url| ContentBlock::image_from_data_url(url)));
+        }
+        if content.is_empty() {
+            content.push(ContentBlock::text(self.services.surroundings.texts.get("resume.placeholder")));
+        }
+        self.persist_api();
+        self.run(content).await;
+    }
+
+    /// The blocks of a last user message that the model has not answered, taken out of the history.
+    fn take_unanswered(&self) -> Vec<ContentBlock> {
+        let mut state = self.state();
+        modernise(&mut state.api);
+        match state.api.pop_if(|last| last.role == Role::User).map(|last| last.content) {
+            Some(MessageContent::Text(text)) => vec![ContentBlock::Text { text }],
+            Some(MessageContent::Blocks(blocks)) => blocks,
+            None => Vec::new(),
+        }
+    }
+}
+
+/// Drops what an interrupted run left at the end.
+fn shorten(ui: &mut Vec<UiMessage>) {
+    let resume_ask = |m: &UiMessage| matches!(m.kind, UiKind::Ask(Ask::ResumeTask | Ask::ResumeCompletedTask));
+    while ui.pop_if(|last| resume_ask(last)).is_some() {}
+    while ui.pop_if(|last| last.kind == UiKind::Say(Say::Reasoning)).is_some() {}
+    let Some(last) = ui.iter().rposition(|m| m.kind == UiKind::Say(Say::ApiReqStarted)) else { return };
+    let info: Value = ui[last].text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    if info.get("cost").is_none() && info.get("cancelReason").is_none() {
+        ui.remove(last);
+    }
+}
+
+/// Turns native tool calls of old histories into text.
+fn modernise(messages: &mut [ApiMessage]) {
+    let mut names: HashMap<String, String> = HashMap::new();
+    let lists = messages.iter_mut().filter_map(|message| match &mut message.content {
+        MessageContent::Blocks(blocks) => Some(blocks),
+        MessageContent::Text(_) => None,
+    });
+    for block in lists.flatten() {
+        let text = match block {
+            ContentBlock::ToolUse { id, name, input } => {
+                names.insert(id.clone(), name.clone());
+                let pairs: Vec<String> = input
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| {
+                        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                        format!("<{key}>\n{value}\n</{key}>")
+                    })
+                    .collect();
+                format!("<{name}>\n{}\n</{name}>", pairs.join("\n"))
+            }
+            ContentBlock::ToolResult { tool_use_id, content, .. } => {
+                let texts: Vec<&str> = match content {
+                    Some(MessageContent::Text(text)) => vec![text.as_str()],
+                    Some(MessageContent::Blocks(inner)) => inner
+                        .iter()
+                        .filter_map(|block| match block {
+                            ContentBlock::Text { text } => Some(text.as_str()),
+                            _ => None,
+                        })
+                        .collect(),
+                    None => Vec::new(),
+                };
+                let name = names.get(tool_use_id).map_or("Unknown Tool", String::as_str);
+                format!("[{name} Result]\n\n{}", texts.join("\n\n"))
+            }
+            _ => continue,
+        };
+        *block = ContentBlock::Text { text };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn say(say: Say, text: &str) -> UiMessage {
+        UiMessage::new(1, UiKind::Say(say), Some(text.into()))
+    }
+
+    #[test]
+    fn the_end_of_an_interrupted_run_is_dropped() {
+        let resume = UiMessage::new(1, UiKind::Ask(Ask::ResumeTask), None);
+        let mut ui = vec![
+            say(Say::Text, "t"),
+            say(Say::ApiReqStarted, r#"{"request":"x"}"#),
+            say(Say::Text, "partial"),
+            say(Say::Reasoning, "hm"),
+            resume.clone(),
+            resume,
+        ];
+        shorten(&mut ui);
+        assert_eq!(ui, [say(Say::Text, "t"), say(Say::Text, "partial")]);
+        let mut paid =
+            vec![say(Say::ApiReqStarted, r#"{"cost":0}"#), say(Say::ApiReqStarted, r#"{"cancelReason":"x"}"#)];
+        shorten(&mut paid);
+        assert_eq!(paid.len(), 2);
+    }
+
+    #[test]
+    fn native_calls_become_text() {
+        let mut message: ApiMessage = serde_json::from_value(json!({"role": "assistant", "content": [
+            {"type": "tool_use", "id": "1", "name": "read_file", "input": {"path": "a", "line": 3}},
+            {"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]}
+        ]}))
+        .expect("a message");
+        modernise(std::slice::from_mut(&mut message));
+        let expected = MessageContent::Blocks(vec![
+            ContentBlock::text("<read_file>\n<path>\na\n</path>\n<line>\n3\n</line>\n</read_file>"),
+            ContentBlock::text("[read_file Result]\n\nx\n\ny"),
+        ]);
+        assert_eq!(message.content, expected);
+    }
+}

@@ -1,0 +1,253 @@
+//! Files of a task (spec 02 §13): written whole, to a temporary name that is flushed and renamed over the target (D07).
+//!
+//! Changes only mark a file; a writer beside the loop takes the newest state, so that many changes in a row cost one write.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use tokio::sync::Notify;
+
+use super::history::HistoryItem;
+use super::host::TaskEvent;
+use super::instance::Task;
+use crate::ecma;
+use crate::prompt::text::context;
+use crate::protocol::message::{ApiMessage, Ask, UiKind, UiMessage};
+
+/// UI conversation.
+const UI_FILE: &str = "ui_messages.json";
+/// API conversation.
+const API_FILE: &str = "api_conversation_history.json";
+/// API conversation of old versions.
+const LEGACY_API_FILE: &str = "claude_messages.json";
+
+const UI: u8 = 1;
+const API: u8 = 2;
+
+/// Which files of a task wait to be written, and where they are.
+pub(super) struct Store {
+    folder: PathBuf,
+    dirty: AtomicU8,
+    writing: AtomicBool,
+    /// Another instance owns the files now (D19).
+    released: AtomicBool,
+    idle: Notify,
+}
+
+impl Store {
+    pub fn new(folder: PathBuf) -> Store {
+        Store {
+            folder,
+            dirty: AtomicU8::new(0),
+            writing: AtomicBool::new(false),
+            released: AtomicBool::new(false),
+            idle: Notify::new(),
+        }
+    }
+
+    /// The task's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Nothing is written any more: the files belong to another instance.
+    pub fn release(&self) {
+        self.released.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until everything marked is written.
+    pub async fn flush(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.dirty.load(Ordering::SeqCst) == 0 && !self.writing.load(Ordering::SeqCst) {
+                return;
+            }
+            idle.await;
+        }
+    }
+}
+
+impl Task {
+    /// Marks the UI conversation for writing and renews the history entry.
+    pub fn persist_ui(&self) {
+        self.mark(UI);
+    }
+
+    /// Marks the API conversation for writing.
+    pub fn persist_api(&self) {
+        self.mark(API);
+    }
+
+    fn mark(&self, file: u8) {
+        if self.store.released.load(Ordering::SeqCst) {
+            return;
+        }
+        self.store.dirty.fetch_or(file, Ordering::SeqCst);
+        if self.store.writing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let Some(task) = self.shared() else {
+            self.store.writing.store(false, Ordering::SeqCst);
+            self.store.dirty.store(0, Ordering::SeqCst);
+            return;
+        };
+        self.services.spawner.spawn(async move { task.write_marked().await });
+    }
+
+    /// The entry for the list of known tasks (spec 02 §13).
+    pub fn history_item(&self) -> HistoryItem {
+        let texts = &self.services.surroundings.texts;
+        let number = self.lineage.number;
+        let usage = self.usage();
+        let state = self.state();
+        let title = match state.ui.first() {
+            None => texts.render("task.no_messages", context! { number }),
+            Some(first) => match first.text.as_deref().map(ecma::trim).filter(|text| !text.is_empty()) {
+                None => texts.render("task.incomplete", context! { number }),
+                Some(text) => text.to_owned(),
+            },
+        };
+        let resume = |m: &&UiMessage| !matches!(m.kind, UiKind::Ask(Ask::ResumeTask | Ask::ResumeCompletedTask));
+        let last = state.ui.iter().rev().find(resume).map(|message| message.ts);
+        HistoryItem {
+            id: self.id.clone(),
+            root_task_id: self.lineage.root_id.clone(),
+            parent_task_id: self.lineage.parent_id.clone(),
+            number,
+            ts: last.unwrap_or_else(|| (self.services.surroundings.now_ms)()),
+            task: title,
+            tokens_in: usage.total_tokens_in,
+            tokens_out: usage.total_tokens_out,
+            cache_writes: usage.total_cache_writes,
+            cache_reads: usage.total_cache_reads,
+            total_cost: usage.total_cost,
+            size: None,
+            workspace: Some(self.cwd.to_string_lossy().into_owned()),
+            mode: Some(state.mode.clone()),
+            other: serde_json::Map::new(),
+        }
+    }
+
+    /// Puts the entry into the list of known tasks and reports usage that changed.
+    fn store_history_item(&self) {
+        let usage = self.usage();
+        let changed = self.state().reported_usage.replace(usage.clone()).as_ref() != Some(&usage);
+        if changed {
+            self.emit(TaskEvent::Usage { task: self.id.clone(), usage });
+        }
+        let history = &self.services.surroundings.history;
+        let mut item = self.history_item();
+        if let Some(stored) = history.get(&self.id) {
+            item.size = item.size.or(stored.size);
+            item = item.merged_over(stored);
+        }
+        history.put(item);
+    }
+
+    /// Writes until nothing is marked. Failures are dropped: the next change tries again (spec 02 §13).
+    async fn write_marked(self: Arc<Self>) {
+        loop {
+            let marked = self.store.dirty.swap(0, Ordering::SeqCst);
+            if marked == 0 || self.store.released.load(Ordering::SeqCst) {
+                self.store.writing.store(false, Ordering::SeqCst);
+                // A mark set since the swap found the writer busy and relies on this one.
+                if self.store.dirty.load(Ordering::SeqCst) == 0 || self.store.writing.swap(true, Ordering::SeqCst) {
+                    self.store.idle.notify_waiters();
+                    return;
+                }
+                if self.store.released.load(Ordering::SeqCst) {
+                    self.store.dirty.store(0, Ordering::SeqCst);
+                }
+                continue;
+            }
+            if marked & UI != 0 {
+                self.store_history_item();
+            }
+            let (ui, api) = {
+                let state = self.state();
+                let ui = (marked & UI != 0).then(|| serde_json::to_vec(&state.ui));
+                (ui, (marked & API != 0).then(|| serde_json::to_vec(&state.api)))
+            };
+            let folder = self.store.folder.clone();
+            let surroundings = &self.services.surroundings;
+            let tag = format!("{}_{}", (surroundings.now_ms)(), (surroundings.new_id)());
+            let write = tokio::task::spawn_blocking(move || {
+                for (file, bytes) in [(UI_FILE, ui), (API_FILE, api)] {
+                    if let Some(Ok(bytes)) = bytes {
+                        let _ = write_atomic(&folder, file, &bytes, &tag);
+                    }
+                }
+            });
+            let _ = write.await;
+        }
+    }
+}
+
+/// Writes `folder/name` through a temporary file of its own, flushed and renamed over it (D07).
+///
+/// # Errors
+/// What the file system reports; the temporary file is removed then and the old content is untouched.
+pub(super) fn write_atomic(folder: &Path, name: &str, bytes: &[u8], tag: &str) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let temporary = folder.join(format!(".{name}.new_{tag}.tmp"));
+    let written = std::fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_data()
+    });
+    let renamed = written.and_then(|()| std::fs::rename(&temporary, folder.join(name)));
+    if renamed.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    renamed
+}
+
+/// What the files of a task hold.
+pub(super) struct Stored {
+    pub ui: Vec<UiMessage>,
+    pub api: Vec<ApiMessage>,
+}
+
+/// Reads both conversations; `None` without an API file.
+pub(super) async fn read(folder: PathBuf) -> Option<Stored> {
+    let read = tokio::task::spawn_blocking(move || {
+        let api = match std::fs::read(folder.join(API_FILE)) {
+            Ok(bytes) => bytes,
+            Err(_) => {
+                let legacy = folder.join(LEGACY_API_FILE);
+                let bytes = std::fs::read(&legacy).ok()?;
+                // Kept until the new file exists: the loop writes it before anything else.
+                write_atomic(&folder, API_FILE, &bytes, "legacy").ok()?;
+                let _ = std::fs::remove_file(legacy);
+                bytes
+            }
+        };
+        let ui = std::fs::read(folder.join(UI_FILE)).unwrap_or_else(|_| b"[]".to_vec());
+        Some(Stored { ui: serde_json::from_slice(&ui).ok()?, api: serde_json::from_slice(&api).ok()? })
+    });
+    read.await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inner = folder.path().join("tasks/x");
+        write_atomic(&inner, "a.json", b"one", "1").expect("written");
+        write_atomic(&inner, "a.json", b"two", "2").expect("written");
+        assert_eq!(std::fs::read(inner.join("a.json")).expect("readable"), b"two");
+        assert_eq!(std::fs::read_dir(&inner).expect("listable").count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_content() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("a.json")).expect("a directory in the way");
+        assert!(write_atomic(folder.path(), "a.json", b"x", "1").is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("listable").count(), 1);
+    }
+}
