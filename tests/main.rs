@@ -3,5 +3,7 @@
 #[cfg(unix)]
 #[path = "cases/execute_command.rs"]
 mod execute_command;
+#[path = "cases/provider_http.rs"]
+mod provider_http;
 #[path = "cases/structure.rs"]
 mod structure;

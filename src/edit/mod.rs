@@ -8,6 +8,7 @@ pub mod insert;
 pub mod line_numbers;
 pub mod lines;
 pub mod normalize;
+pub mod omission;
 pub mod patch;
 pub mod search_replace;
 pub mod view;

@@ -1,8 +1,22 @@
-//! The whole vocabulary between host and engine, and the records the agent loop stores: [`message`] (spec 01 §2),
-//! [`tool`] (tool and parameter names, spec 01 §1), requests and events with their JSON form (`docs/protocol.md`).
+//! The whole vocabulary between host and engine, and the records the agent loop stores.
+//!
+//! - [`request`]: what a host asks; [`event`]: what the engine reports; [`failure`]: kinds of failure
+//! - [`ids`], [`json`], [`limits`], [`field`], [`record`]: what requests and events are made of
+//! - [`schema`]: their JSON schemas; [`abi`]: the hash of their layout
+//! - [`message`]: the records of a conversation (spec 01 §2); [`model`]: models and usage; [`tool`]: tool and parameter names (spec 01 §1)
 //!
 //! Uses nothing of ours. No I/O, no clock.
 
+pub mod abi;
+pub mod event;
+pub mod failure;
+pub mod field;
+pub mod ids;
+pub mod json;
+pub mod limits;
 pub mod message;
 pub mod model;
+pub mod record;
+pub mod request;
+pub mod schema;
 pub mod tool;

@@ -3,6 +3,7 @@
 //! A tool sees a [`context::ToolContext`] and nothing of the engine. It asks, says and pushes results through it; the
 //! agent loop decides what these mean, checks [`permissions`] before it runs a tool, and catches what a tool does not.
 
+pub mod apply_diff;
 pub mod attempt_completion;
 mod change;
 pub mod checklist;
@@ -18,6 +19,7 @@ pub mod search_and_replace;
 pub mod switch_mode;
 pub mod text;
 pub mod update_todo_list;
+pub mod write_to_file;
 
 use async_trait::async_trait;
 
@@ -50,6 +52,8 @@ pub fn find(name: ToolName) -> Option<&'static dyn Tool> {
 
 static TOOLS: &[&dyn Tool] = &[
     &execute_command::ExecuteCommand,
+    &write_to_file::WriteToFile,
+    &apply_diff::ApplyDiff,
     &insert_content::InsertContent,
     &search_and_replace::SearchAndReplace,
     &attempt_completion::AttemptCompletion,

@@ -1,0 +1,286 @@
+//! The bodies of the requests that are built, in the order of `docs/protocol.md`.
+
+use crate::protocol::ids::{AskId, HostRequestId, SessionId};
+use crate::protocol::json::Json;
+use crate::protocol::message::AskResponse;
+use crate::protocol::record::{records, words};
+
+words! {
+    /// What the user answers to an ask.
+    Response / ArchivedResponse {
+        /// Approve, go on.
+        #[default]
+        Yes = "yes",
+        /// Reject.
+        No = "no",
+        /// Answer with a text.
+        Message = "message",
+        /// Answer each item of a batch; the text is JSON.
+        Object = "object",
+        /// Try again.
+        Retry = "retry",
+    }
+
+    /// What happens to a running command.
+    TerminalAction / ArchivedTerminalAction {
+        /// Let it run on in the background and go on with the task.
+        #[default]
+        Continue = "continue",
+        /// End it.
+        Abort = "abort",
+    }
+}
+
+records! {
+    /// Version, ABI, features, providers, tools, languages of this build.
+    #[serde(deny_unknown_fields)]
+    EngineInfo / ArchivedEngineInfo {}
+
+    /// Counters of the engine and its rings.
+    #[serde(deny_unknown_fields)]
+    EngineStats / ArchivedEngineStats {}
+
+    /// Settings in force.
+    #[serde(deny_unknown_fields)]
+    SettingsGet / ArchivedSettingsGet {
+        /// Session whose settings are meant; absent: those that new sessions start with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// Keys wanted; empty: all.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<String>,
+    }
+
+    /// Changes settings.
+    #[serde(deny_unknown_fields)]
+    SettingsSet / ArchivedSettingsSet {
+        /// Session whose settings are meant; absent: those that new sessions start with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// Object of keys and their new values.
+        values: Json,
+    }
+
+    /// Opens a session and starts a task in it. Result: `{session, task}`.
+    #[serde(deny_unknown_fields)]
+    TaskStart / ArchivedTaskStart {
+        /// Absolute path of the workspace.
+        workspace: String,
+        /// What the user wants.
+        text: String,
+        /// Images as data URLs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<String>,
+        /// Slug of the mode to start in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<String>,
+        /// Name of the provider profile to use.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile: Option<String>,
+        /// Object of settings that differ for this session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<Json>,
+        /// Todo list to start with, as Markdown check list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        todos: Option<String>,
+        /// Collect edits instead of writing them.
+        #[serde(default)]
+        dry_run: bool,
+    }
+
+    /// Opens a session on a stored task. Result: `{session, task}`.
+    #[serde(deny_unknown_fields)]
+    TaskResume / ArchivedTaskResume {
+        /// Task id.
+        task: String,
+        /// Absolute path of the workspace; absent: the one it was started in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<String>,
+        /// Object of settings that differ for this session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<Json>,
+    }
+
+    /// A message of the user: answers the waiting ask or is queued.
+    #[serde(deny_unknown_fields)]
+    TaskMessage / ArchivedTaskMessage {
+        /// Session.
+        session: SessionId,
+        /// Text.
+        text: String,
+        /// Images as data URLs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<String>,
+    }
+
+    /// Answers an ask.
+    #[serde(deny_unknown_fields)]
+    TaskRespond / ArchivedTaskRespond {
+        /// The ask; one that no longer waits is refused as stale.
+        ask: AskId,
+        /// The answer.
+        response: Response,
+        /// Text given with it; for `object` the JSON of the answers of each item.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// Images as data URLs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<String>,
+    }
+
+    /// Stops the current task; it can be resumed.
+    #[serde(deny_unknown_fields)]
+    TaskCancel / ArchivedTaskCancel {
+        /// Session.
+        session: SessionId,
+    }
+
+    /// Closes the current task of a session.
+    #[serde(deny_unknown_fields)]
+    TaskClear / ArchivedTaskClear {
+        /// Session.
+        session: SessionId,
+    }
+
+    /// Deletes a stored task with its files.
+    #[serde(deny_unknown_fields)]
+    TaskDelete / ArchivedTaskDelete {
+        /// Task id.
+        task: String,
+    }
+
+    /// Lists stored tasks, newest first, without loading them. Result: `{tasks, cursor?}`.
+    #[serde(deny_unknown_fields)]
+    TaskList / ArchivedTaskList {
+        /// Cursor of an earlier result; absent: from the newest on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cursor: Option<String>,
+        /// Most entries; absent: 50.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+        /// Words the task text must hold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+    }
+
+    /// A stored task with its messages.
+    #[serde(deny_unknown_fields)]
+    TaskGet / ArchivedTaskGet {
+        /// Task id.
+        task: String,
+    }
+
+    /// Switches the mode of a session.
+    #[serde(deny_unknown_fields)]
+    TaskSetMode / ArchivedTaskSetMode {
+        /// Session.
+        session: SessionId,
+        /// Slug of the mode.
+        mode: String,
+    }
+
+    /// Switches the provider profile of a session.
+    #[serde(deny_unknown_fields)]
+    TaskSetProfile / ArchivedTaskSetProfile {
+        /// Session.
+        session: SessionId,
+        /// Name of the profile.
+        profile: String,
+    }
+
+    /// Condenses the conversation of a session now.
+    #[serde(deny_unknown_fields)]
+    TaskCondense / ArchivedTaskCondense {
+        /// Session.
+        session: SessionId,
+    }
+
+    /// Queues a message until the task can take it.
+    #[serde(deny_unknown_fields)]
+    TaskQueue / ArchivedTaskQueue {
+        /// Session.
+        session: SessionId,
+        /// Text.
+        text: String,
+        /// Images as data URLs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<String>,
+    }
+
+    /// Replaces the todo list.
+    #[serde(deny_unknown_fields)]
+    TaskSetTodos / ArchivedTaskSetTodos {
+        /// Session.
+        session: SessionId,
+        /// The whole list.
+        todos: Vec<Todo>,
+    }
+
+    /// Continues or aborts the running command.
+    #[serde(deny_unknown_fields)]
+    TaskTerminal / ArchivedTaskTerminal {
+        /// Session.
+        session: SessionId,
+        /// What to do.
+        action: TerminalAction,
+    }
+
+    /// A raw call of the model; the answer streams as `message.delta` events of this request.
+    #[serde(deny_unknown_fields)]
+    CompletionCreate / ArchivedCompletionCreate {
+        /// System prompt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        system: Option<String>,
+        /// List of messages, each `{role, content}`.
+        messages: Json,
+        /// Object of parameters of the provider.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parameters: Option<Json>,
+        /// Name of the provider profile; absent: the active one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile: Option<String>,
+    }
+
+    /// Answers a `host.request` event: either a result or an error.
+    #[serde(deny_unknown_fields)]
+    HostRespond / ArchivedHostRespond {
+        /// The host request; one that no longer waits is refused as stale.
+        host_request: HostRequestId,
+        /// The result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<Json>,
+        /// Why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    }
+
+    /// Fields of a request whose type is known and not built yet, as one JSON object.
+    Unbuilt / ArchivedUnbuilt {
+        /// The object.
+        fields: Json,
+    }
+
+    /// One item of a todo list.
+    #[serde(deny_unknown_fields)]
+    Todo / ArchivedTodo {
+        /// Identity of the item; absent: made from content and status.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// What is to be done.
+        content: String,
+        /// `pending`, `in_progress` or `completed`.
+        status: String,
+    }
+}
+
+impl From<Response> for AskResponse {
+    fn from(response: Response) -> AskResponse {
+        match response {
+            Response::Yes => AskResponse::Yes,
+            Response::No => AskResponse::No,
+            Response::Message => AskResponse::Message,
+            Response::Object => AskResponse::Object,
+            Response::Retry => AskResponse::Retry,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Limits of the fields of requests.
+
+use super::*;
+use crate::protocol::ids::{AskId, HostRequestId, SessionId};
+use crate::protocol::limits::*;
+
+/// A value with limits.
+pub(super) trait Checked {
+    /// Refuses what is beyond them, naming the place.
+    fn check(&self, place: &str) -> Result<(), RequestError>;
+}
+
+macro_rules! checked {
+    ($($body:ident { $($field:ident: $limit:ident,)* })*) => {$(
+        impl Checked for $body {
+            fn check(&self, place: &str) -> Result<(), RequestError> {
+                $($limit(&self.$field, &|| format!("{place}.{}", stringify!($field)))?;)*
+                let _ = place;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+checked! {
+    EngineInfo {}
+    EngineStats {}
+    SettingsGet { session: any, keys: names, }
+    SettingsSet { session: any, values: object, }
+    TaskStart {
+        workspace: path, text: text, images: images, mode: name, profile: name, settings: object, todos: text,
+        dry_run: any,
+    }
+    TaskResume { task: name, workspace: path, settings: object, }
+    TaskMessage { session: any, text: text, images: images, }
+    TaskRespond { ask: any, response: any, text: text, images: images, }
+    TaskCancel { session: any, }
+    TaskClear { session: any, }
+    TaskDelete { task: name, }
+    TaskList { cursor: name, limit: any, query: text, }
+    TaskGet { task: name, }
+    TaskSetMode { session: any, mode: name, }
+    TaskSetProfile { session: any, profile: name, }
+    TaskCondense { session: any, }
+    TaskQueue { session: any, text: text, images: images, }
+    TaskSetTodos { session: any, todos: todos, }
+    TaskTerminal { session: any, action: any, }
+    CompletionCreate { system: text, messages: array, parameters: object, profile: name, }
+    Unbuilt { fields: object, }
+}
+
+impl Checked for HostRespond {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.result.is_some() == self.error.is_some() {
+            return Err(RequestError::new(place, "needs either `result` or `error`"));
+        }
+        value(&self.result, &|| format!("{place}.result"))?;
+        text(&self.error, &|| format!("{place}.error"))
+    }
+}
+
+/// Names a place, only when it is needed.
+type Place<'a> = &'a dyn Fn() -> String;
+
+/// Required and optional values alike.
+trait Given<T> {
+    fn given(&self) -> Option<&T>;
+}
+impl Given<String> for String {
+    fn given(&self) -> Option<&String> {
+        Some(self)
+    }
+}
+impl Given<Json> for Json {
+    fn given(&self) -> Option<&Json> {
+        Some(self)
+    }
+}
+impl<T> Given<T> for Option<T> {
+    fn given(&self) -> Option<&T> {
+        self.as_ref()
+    }
+}
+
+/// A type whose every value is fine.
+trait Unlimited {}
+impl Unlimited for bool {}
+impl Unlimited for u32 {}
+impl Unlimited for AskId {}
+impl Unlimited for HostRequestId {}
+impl Unlimited for SessionId {}
+impl Unlimited for Response {}
+impl Unlimited for TerminalAction {}
+impl<T: Unlimited> Unlimited for Option<T> {}
+
+fn any(_: &impl Unlimited, _: Place) -> Result<(), RequestError> {
+    Ok(())
+}
+
+fn at_most(bytes: usize, limit: usize, place: Place) -> Result<(), RequestError> {
+    if bytes > limit {
+        return Err(RequestError::new(place(), format!("{bytes} bytes, the limit is {limit}")));
+    }
+    Ok(())
+}
+
+fn text(value: &impl Given<String>, place: Place) -> Result<(), RequestError> {
+    value.given().map_or(Ok(()), |value| at_most(value.len(), MAX_TEXT_BYTES, place))
+}
+
+fn name(value: &impl Given<String>, place: Place) -> Result<(), RequestError> {
+    let Some(value) = value.given() else { return Ok(()) };
+    if value.is_empty() {
+        return Err(RequestError::new(place(), "must not be empty"));
+    }
+    if value.contains('\0') {
+        return Err(RequestError::new(place(), "holds a NUL character"));
+    }
+    at_most(value.len(), MAX_NAME_BYTES, place)
+}
+
+fn path(value: &impl Given<String>, place: Place) -> Result<(), RequestError> {
+    let Some(value) = value.given() else { return Ok(()) };
+    if !std::path::Path::new(value).is_absolute() {
+        return Err(RequestError::new(place(), "must be an absolute path"));
+    }
+    if value.contains('\0') {
+        return Err(RequestError::new(place(), "holds a NUL character"));
+    }
+    at_most(value.len(), MAX_PATH_BYTES, place)
+}
+
+fn images(list: &[String], place: Place) -> Result<(), RequestError> {
+    if list.len() > MAX_IMAGES {
+        return Err(RequestError::new(place(), format!("{} images, the limit is {MAX_IMAGES}", list.len())));
+    }
+    for (index, image) in list.iter().enumerate() {
+        let place = || format!("{}[{index}]", place());
+        if !image.starts_with("data:image/") {
+            return Err(RequestError::new(place(), "must be a data URL of an image"));
+        }
+        at_most(image.len(), MAX_IMAGE_BYTES, &place)?;
+    }
+    Ok(())
+}
+
+fn names(list: &[String], place: Place) -> Result<(), RequestError> {
+    items(list.len(), place)?;
+    list.iter().enumerate().try_for_each(|(index, item)| name(item, &|| format!("{}[{index}]", place())))
+}
+
+fn todos(list: &[Todo], place: Place) -> Result<(), RequestError> {
+    items(list.len(), place)?;
+    for (index, todo) in list.iter().enumerate() {
+        name(&todo.id, &|| format!("{}[{index}].id", place()))?;
+        text(&todo.content, &|| format!("{}[{index}].content", place()))?;
+        if !matches!(todo.status.as_str(), "pending" | "in_progress" | "completed") {
+            let place = format!("{}[{index}].status", place());
+            return Err(RequestError::new(place, "must be `pending`, `in_progress` or `completed`"));
+        }
+    }
+    Ok(())
+}
+
+fn items(count: usize, place: Place) -> Result<(), RequestError> {
+    if count > MAX_ITEMS {
+        return Err(RequestError::new(place(), format!("{count} entries, the limit is {MAX_ITEMS}")));
+    }
+    Ok(())
+}
+
+fn value(json: &impl Given<Json>, place: Place) -> Result<(), RequestError> {
+    let Some(json) = json.given() else { return Ok(()) };
+    at_most(json.as_str().len(), MAX_VALUE_BYTES, place)?;
+    Json::parse(json.as_str()).map(|_| ()).map_err(|error| RequestError::new(place(), error.to_string()))
+}
+
+fn object(json: &impl Given<Json>, place: Place) -> Result<(), RequestError> {
+    value(json, place)?;
+    match json.given() {
+        Some(json) if !json.as_str().trim_start().starts_with('{') => {
+            Err(RequestError::new(place(), "must be an object"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn array(json: &impl Given<Json>, place: Place) -> Result<(), RequestError> {
+    value(json, place)?;
+    match json.given() {
+        Some(json) if !json.as_str().trim_start().starts_with('[') => Err(RequestError::new(place(), "must be a list")),
+        _ => Ok(()),
+    }
+}

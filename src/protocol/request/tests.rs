@@ -1,0 +1,125 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn refusals_name_their_place() {
+    let cases = [
+        ("", "json"),
+        ("[]", "json"),
+        ("{}", "type"),
+        (r#"{"type":1}"#, "type"),
+        (r#"{"type":"task.fly"}"#, "type"),
+        (r#"{"type":"task.start","text":"x"}"#, "task.start"),
+        (r#"{"type":"task.start","workspace":"/w","text":"x","imges":[]}"#, "task.start.imges"),
+        (r#"{"type":"task.start","workspace":"w","text":"x"}"#, "task.start.workspace"),
+        (
+            r#"{"type":"task.start","workspace":"/w","text":"x","images":["data:image/png;base64,","data:image/png,",3]}"#,
+            "task.start.images[2]",
+        ),
+        (
+            r#"{"type":"task.start","workspace":"/w","text":"x","images":["data:image/png,","http://x"]}"#,
+            "task.start.images[1]",
+        ),
+        (r#"{"type":"task.start","workspace":"/w","text":"x","settings":[]}"#, "task.start.settings"),
+        (r#"{"type":"task.start","workspace":"/w","text":"x","mode":""}"#, "task.start.mode"),
+        (r#"{"type":"task.respond","ask":-1,"response":"yes"}"#, "task.respond.ask"),
+        (r#"{"type":"task.respond","ask":1,"response":"perhaps"}"#, "task.respond.response"),
+        (
+            r#"{"type":"task.set_todos","session":1,"todos":[{"content":"a","status":"open"}]}"#,
+            "task.set_todos.todos[0].status",
+        ),
+        (
+            r#"{"type":"task.set_todos","session":1,"todos":[{"content":"a","status":"pending","x":1}]}"#,
+            "task.set_todos.todos[0].x",
+        ),
+        (r#"{"type":"host.respond","host_request":4}"#, "host.respond"),
+        (r#"{"type":"completion.create","messages":{}}"#, "completion.create.messages"),
+    ];
+    for (text, place) in cases {
+        let error = Request::from_json(text).unwrap_err();
+        assert_eq!(error.place, place, "{text}: {error}");
+    }
+}
+
+#[test]
+fn too_long_values_are_refused() {
+    let long = "x".repeat(MAX_NAME_BYTES + 1);
+    let error = Request::from_json(&format!(r#"{{"type":"task.get","task":"{long}"}}"#)).unwrap_err();
+    assert_eq!(error, RequestError::new("task.get.task", "257 bytes, the limit is 256"));
+}
+
+#[test]
+fn unbuilt_types_keep_their_fields() {
+    let text = r#"{"type":"index.search","query":"ring","limit":3}"#;
+    let request = Request::from_json(text).unwrap();
+    assert_eq!(request.kind(), RequestKind::IndexSearch);
+    assert!(!request.kind().is_built());
+    assert_eq!(request.to_json().unwrap(), text);
+}
+
+#[test]
+fn kinds_have_distinct_names_and_numbers() {
+    for kind in RequestKind::ALL {
+        assert_eq!(RequestKind::parse(kind.as_str()), Some(*kind));
+        assert_eq!(RequestKind::from_number(kind.number()), Some(*kind));
+    }
+    assert_eq!(RequestKind::from_number(0), None);
+}
+
+/// The whole vocabulary of the protocol document is there.
+#[test]
+fn every_form_round_trips() {
+    let texts = [
+        r#"{"type":"engine.info"}"#,
+        r#"{"type":"settings.set","values":{"alwaysAllowWrite":true,"list":[1,null]}}"#,
+        r#"{"type":"task.start","workspace":"/w","text":"do","images":["data:image/png;base64,AA=="],"mode":"code","settings":{"a":1},"todos":"- [ ] a","dry_run":true}"#,
+        r#"{"type":"task.respond","ask":4294967297,"response":"message","text":"Grüße"}"#,
+        r#"{"type":"host.respond","host_request":9,"result":{"text":""}}"#,
+        r#"{"type":"task.terminal","session":5,"action":"abort"}"#,
+        r#"{"type":"mcp.call","server":"s"}"#,
+    ];
+    for text in texts {
+        let request = Request::from_json(text).unwrap();
+        assert_eq!(request.to_json().unwrap(), text);
+        let mut span = vec![0; request.encoded_upper_bound()];
+        let length = request.encode_into(&mut span).unwrap();
+        assert_eq!(Request::decode(request.kind().number(), &span[..length]).unwrap(), request);
+        if let Some(short) = length.checked_sub(1) {
+            assert_eq!(request.encode_into(&mut span[..short]), Err(TooLarge { room: short }));
+        }
+    }
+}
+
+#[test]
+fn a_peers_record_is_held_to_the_same_limits() {
+    let request = Request::TaskGet(TaskGet { task: String::new() });
+    let mut span = vec![0; request.encoded_upper_bound()];
+    let length = request.encode_into(&mut span).unwrap();
+    let error = Request::decode(RequestKind::TaskGet.number(), &span[..length]).unwrap_err();
+    assert_eq!(error.to_string(), "task.get.task: must not be empty");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(number in 0u16..300, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Request::decode(number, &bytes);
+    }
+
+    #[test]
+    fn damaged_records_never_panic(text in ".{0,40}", images in 0usize..4, at in 0usize..200, value in any::<u8>()) {
+        let request = Request::TaskStart(TaskStart {
+            workspace: "/w".to_owned(),
+            text,
+            images: vec!["data:image/png;base64,AAAA".to_owned(); images],
+            ..TaskStart::default()
+        });
+        let mut span = vec![0; request.encoded_upper_bound()];
+        let length = request.encode_into(&mut span).unwrap();
+        span.truncate(length);
+        if let Some(byte) = span.get_mut(at) {
+            *byte = value;
+        }
+        let _ = Request::decode(request.kind().number(), &span);
+    }
+}
