@@ -16,6 +16,8 @@ mod cost_tokens;
 mod provider_requests;
 #[path = "vectors/support.rs"]
 mod support;
+#[path = "vectors/text_utils.rs"]
+mod text_utils;
 #[path = "vectors/transforms.rs"]
 mod transforms;
 
@@ -33,7 +35,7 @@ fn areas() -> Vec<Area> {
         provider_requests::cloud(),
         cost_tokens::area(),
         Area::missing("sliding_condense"),
-        Area::missing("text_utils"),
+        text_utils::area(),
         command_approval::area(),
         Area::missing("access_listing"),
         Area::missing("definitions"),

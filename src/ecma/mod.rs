@@ -53,3 +53,8 @@ pub fn parse_int(s: &str) -> Option<f64> {
     let value: f64 = digits[..end].parse().ok()?;
     Some(if negative { -value } else { value })
 }
+
+/// The value of a JSON text; `default` if it is absent, empty or not JSON (spec 05 §1.12 safeJson).
+pub fn json_or(text: Option<&str>, default: serde_json::Value) -> serde_json::Value {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(default)
+}

@@ -19,6 +19,7 @@ pub mod params;
 pub mod replay;
 pub mod sse;
 mod stream;
+pub mod tag_matcher;
 mod think;
 pub mod tokens;
 mod usage;

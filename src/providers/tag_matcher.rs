@@ -131,7 +131,7 @@ mod tests {
     fn only_a_tag_at_the_beginning_counts() {
         assert_eq!(pieces(&["<th", "ink>a</think>", "b"]), [(true, "a".into()), (false, "b".into())]);
         assert_eq!(pieces(&["1<think>a</think>"]), [(false, "1<think>a</think>".into())]);
-        assert_eq!(pieces(&["< think >a<b></thin"]), [(true, "a<b></thin".into())]);
+        assert_eq!(pieces(&["< think >a<b></thin"]), [(true, "a<b>".into()), (true, "</thin".into())]);
         assert_eq!(pieces(&["<<think>a"]), [(false, "<<think>a".into())]);
     }
 }

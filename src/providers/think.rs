@@ -3,98 +3,32 @@
 //! The opening tag counts only as the very first character of the whole stream.
 
 use super::StreamChunk;
-
-const TAG: &[u8] = b"think";
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum State {
-    #[default]
-    Text,
-    Open,
-    Close,
-}
+use super::tag_matcher::{Piece, TagMatcher};
 
 /// The state between two deltas.
-#[derive(Debug, Default)]
-pub struct ThinkMatcher {
-    state: State,
-    /// Characters of the tag matched so far.
-    index: usize,
-    pending: String,
-    matched: bool,
-    depth: i64,
-    count: u64,
+#[derive(Debug)]
+pub struct ThinkMatcher(TagMatcher);
+
+impl Default for ThinkMatcher {
+    fn default() -> ThinkMatcher {
+        ThinkMatcher(TagMatcher::new("think", 0))
+    }
 }
 
 impl ThinkMatcher {
     /// Takes a delta and appends its chunks to `out`.
     pub fn update(&mut self, text: &str, out: &mut impl Extend<StreamChunk>) {
-        let mut pieces = Vec::new();
-        for c in text.chars() {
-            self.feed(c, &mut pieces);
-        }
-        out.extend(pieces.into_iter().map(chunk));
+        out.extend(self.0.update(text).into_iter().map(chunk));
     }
 
     /// Gives out what was held back, at the end of the stream.
     pub fn finish(&mut self, out: &mut impl Extend<StreamChunk>) {
-        let mut pieces = Vec::new();
-        self.flush(&mut pieces);
-        out.extend(pieces.into_iter().map(chunk));
-    }
-
-    fn feed(&mut self, c: char, pieces: &mut Vec<(bool, String)>) {
-        self.pending.push(c);
-        self.count += 1;
-        let complete = c == '>' && self.index == TAG.len();
-        let padding = c == ' ' && (self.index == 0 || self.index == TAG.len());
-        let continues = TAG.get(self.index).is_some_and(|expected| c == char::from(*expected));
-        match self.state {
-            State::Text if c == '<' && (self.count <= 1 || self.matched) => {
-                self.state = State::Open;
-                self.index = 0;
-            }
-            State::Text => self.flush(pieces),
-            State::Open if complete => {
-                self.state = State::Text;
-                if !self.matched {
-                    self.pending.clear();
-                }
-                self.depth += 1;
-                self.matched = true;
-            }
-            State::Open if self.index == 0 && c == '/' => self.state = State::Close,
-            State::Close if complete => {
-                self.state = State::Text;
-                self.depth -= 1;
-                self.matched = self.depth > 0;
-                if !self.matched {
-                    self.pending.clear();
-                }
-            }
-            State::Open | State::Close if padding => {}
-            State::Open | State::Close if continues => self.index += 1,
-            State::Open | State::Close => {
-                self.state = State::Text;
-                self.flush(pieces);
-            }
-        }
-    }
-
-    fn flush(&mut self, pieces: &mut Vec<(bool, String)>) {
-        if self.pending.is_empty() {
-            return;
-        }
-        match pieces.last_mut() {
-            Some((matched, text)) if *matched == self.matched => text.push_str(&self.pending),
-            _ => pieces.push((self.matched, self.pending.clone())),
-        }
-        self.pending.clear();
+        out.extend(self.0.finish().into_iter().map(chunk));
     }
 }
 
-fn chunk((matched, text): (bool, String)) -> StreamChunk {
-    if matched { StreamChunk::Reasoning(text) } else { StreamChunk::Text(text) }
+fn chunk(piece: Piece) -> StreamChunk {
+    if piece.matched { StreamChunk::Reasoning(piece.data) } else { StreamChunk::Text(piece.data) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! Nothing here words a text, asks a user or reads the environment: the environment of commands is an argument. At most
 //! [`MEMORY_LIMIT`] bytes of output of a command are kept in memory (deviation D17).
 
-mod compress;
+pub mod compress;
 mod direct;
 mod exit;
 mod hot;

@@ -20,6 +20,7 @@ pub mod switch_mode;
 pub mod text;
 pub mod update_todo_list;
 pub mod write_to_file;
+pub mod xml;
 
 use async_trait::async_trait;
 

@@ -95,7 +95,11 @@ impl Element {
     }
 
     fn into_value(self) -> Value {
-        if self.entries.is_empty() && !self.has_attributes { Value::String(self.text) } else { Value::Object(self.into_map()) }
+        if self.entries.is_empty() && !self.has_attributes {
+            Value::String(self.text)
+        } else {
+            Value::Object(self.into_map())
+        }
     }
 }
 
@@ -169,7 +173,8 @@ impl<'a> Reader<'a> {
                 parent.text.push_str(xml.get(tag_start + 9..end).unwrap_or_default());
                 at = end + 3;
             } else {
-                let tag = tag_ending(xml, tag_start + 1, ">").ok_or(XmlError::Unclosed { what: "a tag", at: tag_start })?;
+                let tag =
+                    tag_ending(xml, tag_start + 1, ">").ok_or(XmlError::Unclosed { what: "a tag", at: tag_start })?;
                 after_end()?;
                 if let Some(element) = open.last_mut() {
                     self.add_text(element, &text);
@@ -370,7 +375,11 @@ fn document_type_end(xml: &str, start: usize) -> Option<usize> {
             at += memchr::memmem::find(&bytes[at..], b"-->")? + 3;
             continue;
         }
-        if bytes[at] == b'<' { depth += 1 } else { depth -= 1 }
+        if bytes[at] == b'<' {
+            depth += 1
+        } else {
+            depth -= 1
+        }
         at += 1;
     }
     Some(at)
