@@ -13,7 +13,7 @@ use serde_json::Value;
 ///
 /// Keys are those of the reference's settings files (camelCase). Unknown keys are kept in [`Settings::other`]: provider
 /// options live there too, flat, as in a provider profile.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     /// Provider of the active profile, such as `openai`.
@@ -135,6 +135,16 @@ pub struct Settings {
     /// All other keys, provider options among them.
     #[serde(flatten)]
     pub other: serde_json::Map<String, Value>,
+}
+
+/// Names provider and mode only: the other keys may hold secrets.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("api_provider", &self.api_provider)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {

@@ -88,10 +88,10 @@ fn slot_of(token: &[u8]) -> usize {
     let mut hash = token.len() as u64;
     let mut words = token.chunks_exact(8);
     for word in &mut words {
-        let word = word.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+        let word = word.iter().rev().fold(0u64, |word, byte| (word << 8) | u64::from(*byte));
         hash = (hash.rotate_left(29) ^ word).wrapping_mul(FACTOR);
     }
-    let rest = words.remainder().iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+    let rest = words.remainder().iter().fold(0u64, |word, byte| (word << 8) | u64::from(*byte));
     hash = (hash.rotate_left(29) ^ rest).wrapping_mul(FACTOR);
     (hash >> (64 - SLOT_BITS)) as usize
 }
