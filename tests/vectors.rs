@@ -15,10 +15,14 @@ mod command_approval;
 mod cost_tokens;
 #[path = "vectors/provider_requests.rs"]
 mod provider_requests;
+#[path = "vectors/stub.rs"]
+mod stub;
 #[path = "vectors/support.rs"]
 mod support;
 #[path = "vectors/text_utils.rs"]
 mod text_utils;
+#[path = "vectors/tool_results.rs"]
+mod tool_results;
 #[path = "vectors/transforms.rs"]
 mod transforms;
 
@@ -41,7 +45,7 @@ fn areas() -> Vec<Area> {
         Area::missing("access_listing"),
         Area::missing("definitions"),
         Area::missing("code_chunks"),
-        Area::missing("tool_results"),
+        tool_results::area(),
         Area::missing("env_todo_repetition"),
         Area::missing("ghost_parser"),
         Area::missing("misc"),

@@ -123,13 +123,18 @@ pub(super) async fn saved(context: &dyn ToolContext, saved: &Saved, is_new: bool
     context.track(&saved.path, FileSource::RooEdited).await;
     context.set_edited();
     if let Some(patch) = &saved.user_edits {
-        let tool = if is_new { "newFileCreated" } else { "editedExistingFile" };
         let path = paths::readable(context.cwd(), context.home(), &saved.path);
-        let say = json!({"tool": tool, "path": path, "diff": patch}).to_string();
+        let say = user_edits_payload(&path, is_new, patch).to_string();
         context.say(Say::UserFeedbackDiff, say, Vec::new(), None).await?;
     }
     let problems = problems(context, saved);
     Ok(write_result(context.texts(), &saved.path, is_new, saved.user_edits.as_deref(), &problems))
+}
+
+/// What hosts are told about the user's own changes to an edit.
+pub fn user_edits_payload(readable: &str, is_new: bool, patch: &str) -> serde_json::Value {
+    let tool = if is_new { "newFileCreated" } else { "editedExistingFile" };
+    json!({"tool": tool, "path": readable, "diff": patch})
 }
 
 /// New errors after a save with their heading; empty when there are none.
