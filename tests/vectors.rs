@@ -5,6 +5,8 @@
 //! Arguments filter by area or case name: `cargo test --test vectors -- apply_diff fuzzy`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may fail where it stands.
 
+#[path = "vectors/access_listing.rs"]
+mod access_listing;
 #[path = "vectors/apply_diff.rs"]
 mod apply_diff;
 #[path = "vectors/assistant_parser.rs"]
@@ -42,7 +44,7 @@ fn areas() -> Vec<Area> {
         Area::missing("sliding_condense"),
         text_utils::area(),
         command_approval::area(),
-        Area::missing("access_listing"),
+        access_listing::area(),
         Area::missing("definitions"),
         Area::missing("code_chunks"),
         tool_results::area(),

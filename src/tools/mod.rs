@@ -4,6 +4,7 @@
 //! agent loop decides what these mean, checks [`permissions`] before it runs a tool, and catches what a tool does not.
 
 pub mod apply_diff;
+pub mod ask_followup_question;
 pub mod attempt_completion;
 mod change;
 pub mod checklist;
@@ -57,6 +58,7 @@ static TOOLS: &[&dyn Tool] = &[
     &apply_diff::ApplyDiff,
     &insert_content::InsertContent,
     &search_and_replace::SearchAndReplace,
+    &ask_followup_question::AskFollowupQuestion,
     &attempt_completion::AttemptCompletion,
     &switch_mode::SwitchMode,
     &new_task::NewTask,
@@ -78,6 +80,7 @@ mod tests {
         "permissions.rs",
         "response.rs",
         "text.rs",
+        "xml.rs",
     ];
 
     #[test]

@@ -1,6 +1,8 @@
 //! `apply_diff`: search/replace blocks for one file ([`single`]), or for several files a call ([`multi`], experiment
 //! `multiFileApplyDiff`) (spec 05 §5.5, §5.6).
 
+mod multi;
+mod operations;
 mod single;
 mod wording;
 
@@ -22,7 +24,11 @@ impl Tool for ApplyDiff {
     }
 
     async fn run(&self, call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
-        match single::apply(call, context).await {
+        let applied = match context.settings().experiment("multiFileApplyDiff") {
+            true => multi::apply(call, context).await,
+            false => single::apply(call, context).await,
+        };
+        match applied {
             Err(error) => {
                 change::fail(context, "applying diff", error).await?;
                 context.process_queued();
