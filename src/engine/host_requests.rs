@@ -89,11 +89,6 @@ impl HostRequests {
         self.lock().len()
     }
 
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,6 +118,6 @@ mod tests {
         let receiver = requests.open(4, 5);
         requests.answer(4, Err("no such tab".into()));
         assert_eq!(requests.wait(4, "tabs.get", receiver).await, Err(HostRequestError::Failed("no such tab".into())));
-        assert!(requests.is_empty());
+        assert_eq!(requests.len(), 0);
     }
 }

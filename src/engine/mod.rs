@@ -1,8 +1,156 @@
 //! The engine: an owned runtime, clients with their rings and outboxes, sessions, host requests, settings in force.
 //!
-//! It is the only room that reads the surroundings (clock, environment, home folder) and hands them on as values. What the
-//! agent does is decided in `task`; here it is run, routed and reported.
+//! [`Engine`] is opened once by a host, [`Client`] is what it reads events from and submits requests to. What the agent
+//! does is decided in `task`; here it is run, routed and reported. Only [`surroundings`] reads the clock, the
+//! environment and the home folder; everything below gets values.
 
-pub mod host_requests;
-pub mod outbox;
+mod client;
+mod completion;
+mod core;
+mod history;
+mod host_editor;
+mod host_requests;
+mod link;
+mod options;
+mod outbox;
+mod prompt;
+mod router;
+mod session_host;
+mod settings;
+mod stats;
 pub mod surroundings;
+mod tasks;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+pub use self::client::{Client, SubmitError};
+pub use self::host_requests::METHODS as HOST_METHODS;
+pub use self::options::{ClientOptions, EngineOptions, OpenError};
+use self::core::Core;
+use self::link::{Blobs, Link};
+use crate::transport::{self, PairOptions};
+
+/// Threads of the runtime unless the options say otherwise.
+const WORKERS: usize = 2;
+/// Most threads for blocking work (disk, search), which end when idle.
+const BLOCKING_THREADS: usize = 16;
+/// Clients an engine serves at once.
+const CLIENT_LIMIT: usize = 256;
+
+/// An engine. Closing or dropping it aborts its sessions.
+pub struct Engine {
+    core: Arc<Core>,
+    runtime: Mutex<Option<tokio::runtime::Runtime>>,
+}
+
+/// What closing left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseReport {
+    /// Sessions that had not ended by the deadline; their work is cut off where it stood.
+    pub sessions_left: usize,
+}
+
+impl Engine {
+    /// Opens an engine: threads are started, nothing is read from disk or network.
+    ///
+    /// # Errors
+    /// A wrong setting, or an operating system that refuses threads.
+    pub fn open(options: EngineOptions) -> Result<Engine, OpenError> {
+        static GENERATION: AtomicU32 = AtomicU32::new(1);
+
+        let settings = settings::EngineSettings::new(options.settings)
+            .map_err(|error| OpenError::Settings { place: error.place, message: error.message })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(if options.workers == 0 { WORKERS } else { options.workers.min(64) })
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_name("lapce-ai")
+            .enable_all()
+            .build()
+            .map_err(|cause| OpenError::System { what: "threads for the engine", cause })?;
+        let home = options.home.unwrap_or_else(surroundings::home);
+        let storage = options.storage.unwrap_or_else(|| surroundings::default_storage(&home));
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        let core = Core::new(generation, settings, storage, home, runtime.handle().clone());
+        Ok(Engine { core, runtime: Mutex::new(Some(runtime)) })
+    }
+
+    /// Attaches a client.
+    ///
+    /// # Errors
+    /// An unknown capability, rings of an impossible size, or a closed engine.
+    pub fn client(&self, options: ClientOptions) -> Result<Client, OpenError> {
+        if self.core.is_closed() {
+            return Err(OpenError::Closed);
+        }
+        if self.core.client_count() >= CLIENT_LIMIT {
+            return Err(OpenError::TooManyClients(CLIENT_LIMIT));
+        }
+        for capability in &options.capabilities {
+            if !HOST_METHODS.iter().any(|(method, _)| method == capability) {
+                return Err(OpenError::Capability(capability.clone()));
+            }
+        }
+        let mut pair = PairOptions::default();
+        pair.identity.abi_hash = crate::protocol::abi::abi_hash();
+        pair.events = options.events.unwrap_or(pair.events);
+        pair.requests = options.requests.unwrap_or(pair.requests);
+        let arena = pair.events.arena_bytes as usize;
+        let (engine_end, client_end) = transport::in_process(&pair)?;
+        let number = self.core.client_number();
+        let blobs = Arc::new(Blobs::default());
+        let link = Arc::new(Link::new(number, options.capabilities, blobs.clone(), engine_end.events, arena));
+        self.core.attach(link.clone());
+        self.core.runtime.spawn(router::serve(self.core.clone(), link, engine_end.requests));
+        let core = self.core.clone();
+        Ok(Client::new(number, core.generation, client_end.events, client_end.requests, blobs, core))
+    }
+
+    /// Counters, as of the request `engine.stats`.
+    pub fn stats(&self) -> Value {
+        stats::collect(&self.core)
+    }
+
+    /// Ends all sessions and the runtime, by `deadline` at the latest. A second call does nothing.
+    pub fn close(&self, deadline: Duration) -> CloseReport {
+        let until = Instant::now() + deadline;
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(runtime) = runtime else { return CloseReport { sessions_left: 0 } };
+        let core = self.core.clone();
+        let (done, ended) = std::sync::mpsc::channel();
+        runtime.spawn(async move {
+            core.close().await;
+            // Nobody waits any more once the deadline is past.
+            let _ = done.send(());
+        });
+        let _ = ended.recv_timeout(deadline);
+        let sessions_left = self.core.session_count();
+        // A history that cannot be written is reported by the next list; there is nobody left to tell here.
+        let _ = self.core.history.save();
+        runtime.shutdown_timeout(until.saturating_duration_since(Instant::now()));
+        CloseReport { sessions_left }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close(Duration::from_secs(2));
+    }
+}
+
+/// What this build is, as of the request `engine.info`.
+fn info() -> Value {
+    let tools: Vec<&str> = crate::tools::list().iter().map(|tool| tool.name().as_str()).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "abi_hash": format!("{:016x}", crate::protocol::abi::abi_hash()),
+        "features": [],
+        "providers": ["openai", "replay"],
+        "tools": tools,
+        "languages": [],
+        "host_methods": HOST_METHODS.iter().map(|(method, _)| *method).collect::<Vec<_>>(),
+    })
+}

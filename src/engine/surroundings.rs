@@ -13,6 +13,12 @@ pub fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
+/// A random number of 0 to 1.
+pub fn random() -> f64 {
+    let bits = uuid::Uuid::new_v4().as_u128() as u64 >> 11;
+    bits as f64 / (1u64 << 53) as f64
+}
+
 /// The user's home folder; the root folder when the environment does not tell.
 pub fn home() -> PathBuf {
     let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };

@@ -34,6 +34,19 @@ impl RawEvent {
     /// Nothing; what an array of events begins as.
     pub const EMPTY: Self =
         Self { ptr: std::ptr::null(), len: 0, correlation: 0, sequence: 0, session_index: 0, kind: KIND_PAD, flags: 0 };
+
+    /// A body that is one little-endian 64-bit number, such as that of a large body kept beside the ring. Only between
+    /// the `next` that gave this event and its release.
+    pub(crate) fn word(&self) -> Option<u64> {
+        if self.len != 8 || self.ptr.is_null() {
+            return None;
+        }
+        let mut bytes = [0; 8];
+        // SAFETY: `ptr` and `len` come from a checked slot and the record is not released (the caller's condition); the
+        // bytes are copied, so a peer that changes them meanwhile changes the value and nothing else.
+        unsafe { std::ptr::copy_nonoverlapping(self.ptr, bytes.as_mut_ptr(), 8) };
+        Some(u64::from_le_bytes(bytes))
+    }
 }
 
 // SAFETY: a description; reading behind `ptr` is unsafe and has its own conditions.

@@ -4,7 +4,7 @@ use super::error::TransportError;
 use super::layout::{EventsHead, RingState};
 use super::producer::{Claim, Producer, RecordHead};
 use super::region::Shared;
-use super::slots::Priority;
+use super::slots::{Position, Priority};
 use super::sync::Ordering;
 use rkyv::util::AlignedVec;
 
@@ -68,6 +68,11 @@ impl EventWriter {
         self.producer.ringer.ring();
     }
 
+    /// Number of the first slot the client has not released; wraps at 2^32. The client may lie: use it for accounting only.
+    pub fn released_slots(&self) -> u32 {
+        Position::from_word(self.producer.released.load(Ordering::Acquire)).slot
+    }
+
     /// Whether the client was caught lying.
     pub fn is_broken(&self) -> bool {
         self.producer.is_broken()
@@ -114,6 +119,18 @@ impl RequestReader {
     /// [`TransportError::Broken`] when a slot is impossible; detach the client.
     pub fn receive(&mut self, body: &mut AlignedVec) -> Result<Option<RecordHead>, TransportError> {
         self.consumer.receive(body)
+    }
+
+    /// Watches the bell with the tokio runtime this is called on: readable when requests came or wanted room was freed.
+    ///
+    /// # Errors
+    /// The runtime has no I/O or the system no handles.
+    #[cfg(unix)]
+    pub fn watch(self) -> std::io::Result<tokio::io::unix::AsyncFd<RequestReader>> {
+        // SAFETY: the descriptor belongs to the bell inside the reader, which the `AsyncFd` owns: it stays open and the
+        // same until the registration is gone.
+        let watched = unsafe { tokio::io::unix::AsyncFd::register_with_interest(self, tokio::io::Interest::READABLE) };
+        watched.map_err(|error| error.into_parts().1)
     }
 }
 

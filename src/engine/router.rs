@@ -1,0 +1,326 @@
+//! Requests of one client: received, decoded, carried out, answered.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rkyv::util::AlignedVec;
+use serde_json::{Map, Value, json};
+
+use super::core::{Core, SESSION_LIMIT, Session};
+use super::link::{FLAG_BLOB, Link};
+use super::{completion, settings, tasks};
+use crate::protocol::event::{Event, RequestDone, RequestFailed};
+use crate::protocol::failure::ErrorKind;
+use crate::protocol::ids::SessionId;
+use crate::protocol::json::Json;
+use crate::protocol::record::DecodeError;
+use crate::protocol::request::{self, Request, Response, TerminalAction};
+use crate::task::session::{Command, CommandError};
+use crate::transport::{RecordHead, RequestReader};
+
+/// Outcome of a request.
+pub type Outcome = Result<Value, RequestFailed>;
+
+/// Reads a client's requests until it is gone or breaks its ring.
+#[cfg(unix)]
+pub async fn serve(core: Arc<Core>, link: Arc<Link>, requests: RequestReader) {
+    let Ok(mut bell) = requests.watch() else { return core.detach(link.client) };
+    let mut body = AlignedVec::new();
+    loop {
+        // Receive first: a request may have come before the bell was watched.
+        loop {
+            match bell.get_mut().receive(&mut body) {
+                Ok(Some(head)) => received(&core, &link, head, &body),
+                Ok(None) => break,
+                Err(_) => return core.detach(link.client),
+            }
+        }
+        link.refill();
+        match bell.readable_mut().await {
+            Ok(mut ready) => ready.clear_ready(),
+            Err(_) => return core.detach(link.client),
+        }
+    }
+}
+
+/// Takes one request and sees to its answer.
+fn received(core: &Arc<Core>, link: &Arc<Link>, head: RecordHead, body: &[u8]) {
+    core.counters.requests.fetch_add(1, Ordering::Relaxed);
+    let blob = if head.flags & FLAG_BLOB != 0 {
+        body.try_into().ok().and_then(|number| link.blobs.take(u64::from_le_bytes(number)))
+    } else {
+        None
+    };
+    let request = match Request::decode(head.kind, blob.as_deref().unwrap_or(body)) {
+        Ok(request) => request,
+        Err(error) => return answer(core, link, head.correlation, Err(malformed(&error))),
+    };
+    if core.is_closed() {
+        let closed = RequestFailed::new(ErrorKind::Closed, "the engine is closed");
+        return answer(core, link, head.correlation, Err(closed));
+    }
+    let (core, link) = (core.clone(), link.clone());
+    match execute(&core, &link, head.correlation, request) {
+        Execution::Now(outcome) => answer(&core, &link, head.correlation, outcome),
+        Execution::Later(future) => {
+            let runtime = core.runtime.clone();
+            runtime.spawn(async move {
+                let outcome = future.await;
+                answer(&core, &link, head.correlation, outcome);
+            });
+        }
+    }
+}
+
+fn answer(core: &Core, link: &Link, correlation: u64, outcome: Outcome) {
+    let event = match outcome {
+        Ok(result) => Event::RequestDone(RequestDone { result: Json::from(result) }),
+        Err(failed) => {
+            core.counters.failed.fetch_add(1, Ordering::Relaxed);
+            Event::RequestFailed(failed)
+        }
+    };
+    link.send(0, correlation, event);
+}
+
+enum Execution {
+    Now(Outcome),
+    Later(futures::future::BoxFuture<'static, Outcome>),
+}
+
+impl From<Outcome> for Execution {
+    fn from(outcome: Outcome) -> Execution {
+        Execution::Now(outcome)
+    }
+}
+
+/// Commands are handed to their session here, in the order of submission; what waits for a reply or the disk goes on later.
+fn execute(core: &Arc<Core>, link: &Arc<Link>, id: u64, request: Request) -> Execution {
+    match request {
+        Request::EngineInfo(_) => Ok(super::info()).into(),
+        Request::EngineStats(_) => Ok(super::stats::collect(core)).into(),
+        Request::SettingsGet(get) => settings_get(core, link, &get).into(),
+        Request::SettingsSet(set) => settings_set(core, link, &set).into(),
+        Request::CompletionCreate(create) => {
+            Execution::Later(Box::pin(completion::run(core.clone(), link.clone(), id, create)))
+        }
+        Request::TaskStart(start) => task_start(core, link, start),
+        Request::TaskResume(resume) => task_resume(core, link, resume),
+        Request::TaskList(list) => later(core, move |core| Ok(tasks::list(core, &list))),
+        Request::TaskGet(get) => later(core, move |core| tasks::get(core, &get.task)),
+        Request::TaskDelete(delete) => later(core, move |core| tasks::delete(core, &delete.task)),
+        Request::TaskMessage(m) => {
+            command(core, link, m.session, Command::Message { text: m.text, images: m.images })
+        }
+        Request::TaskQueue(q) => command(core, link, q.session, Command::Queue { text: q.text, images: q.images }),
+        Request::TaskRespond(respond) => task_respond(core, link, respond),
+        Request::TaskCancel(r) => command(core, link, r.session, Command::Cancel),
+        Request::TaskClear(r) => command(core, link, r.session, Command::Clear),
+        Request::TaskSetMode(r) => command(core, link, r.session, Command::SetMode(r.mode)),
+        Request::TaskCondense(r) => command(core, link, r.session, Command::Condense),
+        Request::TaskSetTodos(r) => {
+            let todos = serde_json::to_value(&r.todos).unwrap_or(Value::Null);
+            command(core, link, r.session, Command::SetTodos(todos))
+        }
+        Request::TaskTerminal(r) => {
+            let proceed = r.action == TerminalAction::Continue;
+            command(core, link, r.session, Command::Terminal { proceed })
+        }
+        Request::HostRespond(respond) => host_respond(core, respond).into(),
+        Request::TaskSetProfile(_) => not_supported("task.set_profile").into(),
+        Request::Unbuilt(kind, _) => not_supported(kind.as_str()).into(),
+    }
+}
+
+fn not_supported(kind: &str) -> Outcome {
+    Err(RequestFailed::new(ErrorKind::NotSupported, format!("`{kind}` is not supported by this version")))
+}
+
+/// Work for the disk, off the runtime's threads.
+fn later(core: &Arc<Core>, work: impl FnOnce(&Core) -> Outcome + Send + 'static) -> Execution {
+    let core = core.clone();
+    Execution::Later(Box::pin(async move {
+        let runtime = core.runtime.clone();
+        runtime.spawn_blocking(move || work(&core)).await.unwrap_or_else(|_| {
+            Err(RequestFailed::new(ErrorKind::Internal, "the request was not carried out"))
+        })
+    }))
+}
+
+/// Hands a command to its session.
+fn command(core: &Core, link: &Link, session: SessionId, command: Command) -> Execution {
+    match core.session(session, link.client) {
+        Some(session) => submit(&session, command),
+        None => Err(stale("session")).into(),
+    }
+}
+
+fn submit(session: &Session, command: Command) -> Execution {
+    match session.handle.submit(command) {
+        Ok(reply) => Execution::Later(Box::pin(async move {
+            reply.await.unwrap_or(Err(CommandError::Closed)).map_err(command_failed)
+        })),
+        Err(error) => Err(command_failed(error)).into(),
+    }
+}
+
+fn task_start(core: &Arc<Core>, link: &Arc<Link>, start: request::TaskStart) -> Execution {
+    if start.dry_run {
+        return not_supported("task.start.dry_run").into();
+    }
+    let mut own = match object(start.settings.as_ref(), "task.start.settings") {
+        Ok(own) => own,
+        Err(failed) => return Err(failed).into(),
+    };
+    if let Some(mode) = start.mode {
+        own.insert("mode".into(), mode.into());
+    }
+    let session = match open_session(core, link, &start.workspace, own, "task.start") {
+        Ok(session) => session,
+        Err(failed) => return Err(failed).into(),
+    };
+    with_session(&session, Command::Start { text: start.text, images: start.images, todos: start.todos })
+}
+
+fn task_resume(core: &Arc<Core>, link: &Arc<Link>, resume: request::TaskResume) -> Execution {
+    use crate::task::host::TaskHistory;
+
+    let workspace = resume.workspace.or_else(|| core.history.get(&resume.task)?.workspace);
+    let Some(workspace) = workspace else {
+        return Err(RequestFailed::new(ErrorKind::NotFound, format!("task `{}` is not stored", resume.task))).into();
+    };
+    let session = object(resume.settings.as_ref(), "task.resume.settings")
+        .and_then(|own| open_session(core, link, &workspace, own, "task.resume"));
+    match session {
+        Ok(session) => with_session(&session, Command::Resume { task: resume.task }),
+        Err(failed) => Err(failed).into(),
+    }
+}
+
+/// Submits the first command of a session; its result also names the session.
+fn with_session(session: &Session, command: Command) -> Execution {
+    let id = session.id.raw();
+    match submit(session, command) {
+        Execution::Later(future) => Execution::Later(Box::pin(async move {
+            let mut result = future.await?;
+            if let Value::Object(result) = &mut result {
+                result.insert("session".into(), id.into());
+            }
+            Ok(result)
+        })),
+        now => now,
+    }
+}
+
+fn open_session(
+    core: &Arc<Core>,
+    link: &Arc<Link>,
+    workspace: &str,
+    own: Map<String, Value>,
+    place: &str,
+) -> Result<Session, RequestFailed> {
+    if core.session_count() >= SESSION_LIMIT {
+        return Err(RequestFailed::new(ErrorKind::Busy, format!("{SESSION_LIMIT} sessions are open already")));
+    }
+    let path = Path::new(workspace);
+    let at = |kind, message: String| RequestFailed {
+        place: Some(format!("{place}.workspace")),
+        ..RequestFailed::new(kind, message)
+    };
+    if !path.is_absolute() {
+        return Err(at(ErrorKind::InvalidRequest, format!("`{workspace}` is not an absolute path")));
+    }
+    if !path.is_dir() {
+        return Err(at(ErrorKind::NotFound, format!("`{workspace}` is not a folder")));
+    }
+    core.open_session(link, path, own).map_err(|error| setting_refused(&error, &format!("{place}.settings")))
+}
+
+fn task_respond(core: &Core, link: &Link, respond: request::TaskRespond) -> Execution {
+    use crate::protocol::message::AskResponse;
+
+    // The session is the generation part of an ask's id.
+    let session = core.session_by_number(respond.ask.generation(), link.client);
+    let waiting = session.as_ref().and_then(|session| session.host.waiting_ask(respond.ask));
+    let (Some(session), Some(ts)) = (session, waiting) else { return Err(stale("ask")).into() };
+    let response = match respond.response {
+        Response::Yes => AskResponse::Yes,
+        Response::No => AskResponse::No,
+        Response::Message => AskResponse::Message,
+        Response::Object => AskResponse::Object,
+        Response::Retry => AskResponse::Retry,
+    };
+    let command = Command::Respond { ask: Some(ts), response, text: respond.text, images: respond.images };
+    submit(&session, command)
+}
+
+fn host_respond(core: &Core, respond: request::HostRespond) -> Outcome {
+    let answer = match (respond.result, respond.error) {
+        (_, Some(error)) => Err(error),
+        (result, None) => Ok(result.map_or(Value::Null, |result| result.value())),
+    };
+    if core.host_requests.answer(respond.host_request.raw(), answer) { Ok(Value::Null) } else { Err(stale("host_request")) }
+}
+
+fn settings_get(core: &Core, link: &Link, get: &request::SettingsGet) -> Outcome {
+    use crate::task::host::SettingsSource;
+
+    let current = match get.session {
+        None => core.settings.current(),
+        Some(id) => core.session(id, link.client).ok_or_else(|| stale("session"))?.settings.current(),
+    };
+    Ok(json!({"values": settings::public_view(&current, &get.keys)}))
+}
+
+fn settings_set(core: &Core, link: &Link, set: &request::SettingsSet) -> Outcome {
+    let values = object(Some(&set.values), "settings.set.values")?;
+    match set.session {
+        None => core.settings.set(values),
+        Some(id) => core.session(id, link.client).ok_or_else(|| stale("session"))?.settings.set(values),
+    }
+    .map_err(|error| setting_refused(&error, "settings.set.values"))?;
+    Ok(Value::Null)
+}
+
+fn object(json: Option<&Json>, place: &str) -> Result<Map<String, Value>, RequestFailed> {
+    match json.map(Json::value) {
+        None => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map),
+        Some(_) => Err(RequestFailed {
+            place: Some(place.to_owned()),
+            ..RequestFailed::new(ErrorKind::InvalidRequest, "must be an object")
+        }),
+    }
+}
+
+fn setting_refused(error: &settings::SettingsError, place: &str) -> RequestFailed {
+    RequestFailed {
+        place: Some(format!("{place}.{}", error.place)),
+        ..RequestFailed::new(ErrorKind::Settings, error.message.clone())
+    }
+}
+
+fn stale(what: &str) -> RequestFailed {
+    RequestFailed { place: Some(what.to_owned()), ..RequestFailed::new(ErrorKind::Stale, "no such id any more") }
+}
+
+fn malformed(error: &DecodeError) -> RequestFailed {
+    let place = match error {
+        DecodeError::Refused(refused) => Some(refused.place.clone()),
+        _ => None,
+    };
+    RequestFailed { place, ..RequestFailed::new(ErrorKind::InvalidRequest, error.to_string()) }
+}
+
+fn command_failed(error: CommandError) -> RequestFailed {
+    let kind = match error {
+        CommandError::NoTask | CommandError::UnknownTask(_) => ErrorKind::NotFound,
+        CommandError::NoSuchAsk => ErrorKind::Stale,
+        CommandError::Invalid(_) => ErrorKind::InvalidRequest,
+        CommandError::Busy => ErrorKind::Busy,
+        CommandError::Closed => ErrorKind::Closed,
+        CommandError::Provider(_) => ErrorKind::Provider,
+    };
+    RequestFailed::new(kind, error.to_string())
+}

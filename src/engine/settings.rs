@@ -1,0 +1,206 @@
+//! Settings in force: those of the engine, and per session what differs from them.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use serde_json::{Map, Value};
+
+use crate::settings::Settings;
+use crate::task::host::SettingsSource;
+
+/// A setting that cannot be taken.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("settings.{place}: {message}")]
+pub struct SettingsError {
+    /// Which key.
+    pub place: String,
+    /// What is wrong with its value.
+    pub message: String,
+}
+
+/// The engine's settings, which sessions start from.
+pub struct EngineSettings {
+    current: RwLock<Layer>,
+}
+
+#[derive(Clone)]
+struct Layer {
+    values: Map<String, Value>,
+    settings: Arc<Settings>,
+}
+
+impl EngineSettings {
+    /// The defaults with `values` in their place.
+    ///
+    /// # Errors
+    /// The first value of a wrong type, by key.
+    pub fn new(values: Map<String, Value>) -> Result<EngineSettings, SettingsError> {
+        let settings = Arc::new(read(&values)?);
+        Ok(EngineSettings { current: RwLock::new(Layer { values, settings }) })
+    }
+
+    /// Settings now.
+    pub fn current(&self) -> Arc<Settings> {
+        self.layer().settings
+    }
+
+    /// Replaces some values; `null` returns a key to its default.
+    ///
+    /// # Errors
+    /// The first value of a wrong type; then nothing is changed.
+    pub fn set(&self, changes: Map<String, Value>) -> Result<(), SettingsError> {
+        let mut layer = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let values = merged(&layer.values, changes);
+        let settings = Arc::new(read(&values)?);
+        *layer = Layer { values, settings };
+        Ok(())
+    }
+
+    fn layer(&self) -> Layer {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The settings of one session: the engine's, less what it sets itself.
+pub struct SessionSettings {
+    engine: Arc<EngineSettings>,
+    own: Mutex<Own>,
+}
+
+struct Own {
+    values: Map<String, Value>,
+    /// What `values` gave over which engine settings.
+    computed: Option<(Arc<Settings>, Arc<Settings>)>,
+}
+
+impl SessionSettings {
+    /// The engine's settings with `values` in their place.
+    ///
+    /// # Errors
+    /// The first value of a wrong type, by key.
+    pub fn new(engine: Arc<EngineSettings>, values: Map<String, Value>) -> Result<SessionSettings, SettingsError> {
+        read(&merged(&engine.layer().values, values.clone()))?;
+        Ok(SessionSettings { engine, own: Mutex::new(Own { values, computed: None }) })
+    }
+
+    /// Replaces some values of this session; `null` returns a key to the engine's value.
+    ///
+    /// # Errors
+    /// The first value of a wrong type; then nothing is changed.
+    pub fn set(&self, changes: Map<String, Value>) -> Result<(), SettingsError> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let values = merged(&own.values, changes);
+        read(&merged(&self.engine.layer().values, values.clone()))?;
+        *own = Own { values, computed: None };
+        Ok(())
+    }
+}
+
+impl SettingsSource for SessionSettings {
+    fn current(&self) -> Arc<Settings> {
+        let base = self.engine.layer();
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.values.is_empty() {
+            return base.settings;
+        }
+        if let Some((over, settings)) = &own.computed
+            && Arc::ptr_eq(over, &base.settings)
+        {
+            return settings.clone();
+        }
+        // Both layers were read before one over the other; a value that only fails in company leaves the engine's.
+        let settings = read(&merged(&base.values, own.values.clone())).map_or(base.settings.clone(), Arc::new);
+        own.computed = Some((base.settings, settings.clone()));
+        settings
+    }
+
+    fn set_mode(&self, slug: &str) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.values.insert("mode".into(), slug.into());
+        own.computed = None;
+    }
+}
+
+/// The JSON of settings without secrets: keys that hold one show whether they are set.
+pub fn public_view(settings: &Settings, keys: &[String]) -> Value {
+    let Ok(Value::Object(mut all)) = serde_json::to_value(settings) else { return Value::Null };
+    if !keys.is_empty() {
+        all.retain(|key, _| keys.contains(key));
+    }
+    for (key, value) in &mut all {
+        if is_secret(key) && !value.is_null() {
+            *value = Value::String("(set)".into());
+        }
+    }
+    Value::Object(all)
+}
+
+/// Whether this key holds a secret (spec 04 §4.2, marked there).
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["key", "token", "secret", "password", "credentials", "authorization", "headers"].iter().any(|part| key.ends_with(part))
+}
+
+fn merged(below: &Map<String, Value>, changes: Map<String, Value>) -> Map<String, Value> {
+    let mut values = below.clone();
+    for (key, value) in changes {
+        if value.is_null() {
+            values.shift_remove(&key);
+        } else {
+            values.insert(key, value);
+        }
+    }
+    values
+}
+
+/// Reads settings; a value of a wrong type is named by its key.
+fn read(values: &Map<String, Value>) -> Result<Settings, SettingsError> {
+    serde_json::from_value(Value::Object(values.clone())).map_err(|error| {
+        let one = |(key, value): (&String, &Value)| {
+            let alone = Map::from_iter([(key.clone(), value.clone())]);
+            serde_json::from_value::<Settings>(Value::Object(alone)).err().map(|cause| (key.clone(), cause.to_string()))
+        };
+        let (place, message) = values.iter().find_map(one).unwrap_or_else(|| (String::new(), error.to_string()));
+        SettingsError { place, message }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_session_differs_from_the_engine_only_where_it_says_so() {
+        let engine = Arc::new(EngineSettings::new(object(json!({"writeDelayMs": 5}))).unwrap());
+        let session = SessionSettings::new(engine.clone(), object(json!({"alwaysAllowWrite": true}))).unwrap();
+        assert!(session.current().always_allow_write && !engine.current().always_allow_write);
+        engine.set(object(json!({"writeDelayMs": 7}))).unwrap();
+        assert_eq!(session.current().write_delay_ms, 7);
+        session.set(object(json!({"writeDelayMs": 9}))).unwrap();
+        session.set_mode("ask");
+        assert_eq!((session.current().write_delay_ms, session.current().mode.as_str()), (9, "ask"));
+        session.set(object(json!({"writeDelayMs": null}))).unwrap();
+        assert_eq!(session.current().write_delay_ms, 7);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_and_changes_nothing() {
+        let engine = EngineSettings::new(Map::new()).unwrap();
+        let error = engine.set(object(json!({"mode": "ask", "writeDelayMs": "soon"}))).unwrap_err();
+        assert_eq!(error.place, "writeDelayMs");
+        assert_eq!(engine.current().mode, "code");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let settings = read(&object(json!({"openAiApiKey": "sk-1", "awsSecretKey": "x", "apiProvider": "openai"}))).unwrap();
+        let shown = public_view(&settings, &[]).to_string();
+        assert!(!shown.contains("sk-1") && shown.contains("\"openAiApiKey\":\"(set)\"") && shown.contains("openai"));
+        assert_eq!(public_view(&settings, &["apiProvider".into()]), json!({"apiProvider": "openai"}));
+    }
+}

@@ -1,0 +1,32 @@
+//! Counters of the engine and its rings.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use super::core::Core;
+
+/// All counters now. Nothing is measured for it: every number is kept anyway.
+pub fn collect(core: &Core) -> Value {
+    let clients: Vec<Value> = core
+        .links()
+        .iter()
+        .map(|link| {
+            let ring = link.ring().counters();
+            let (backlog, coalesced) = link.backlog();
+            json!({
+                "client": link.client, "records": ring.records, "bytes": ring.bytes, "full": ring.full,
+                "backlog_bytes": backlog, "coalesced": coalesced,
+            })
+        })
+        .collect();
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    json!({
+        "requests": count(&core.counters.requests),
+        "failed_requests": count(&core.counters.failed),
+        "sessions_opened": count(&core.counters.sessions),
+        "sessions": core.session_count(),
+        "host_requests_waiting": core.host_requests.len(),
+        "clients": clients,
+    })
+}
