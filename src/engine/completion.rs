@@ -35,11 +35,8 @@ pub async fn run(core: Arc<Core>, link: Arc<Link>, id: u64, create: CompletionCr
     let settings = SessionSettings::new(core.settings.clone(), changes)
         .map_err(|error| at(&format!("parameters.{}", error.place), error.message))?;
     let provider = core.provider(&settings.current()).map_err(|error| provider_failed(&error))?;
-    let request = ChatRequest {
-        system: create.system.unwrap_or_default(),
-        messages: Arc::new(messages),
-        metadata: None,
-    };
+    let request =
+        ChatRequest { system: create.system.unwrap_or_default(), messages: Arc::new(messages), metadata: None };
     let begin = MessageBegin { task: String::new(), form: Form::Say, kind: "text".into() };
     link.send(0, id, Event::MessageBegin(begin));
     let mut stream = provider.stream(request);

@@ -15,6 +15,7 @@ use super::host_editor::HostEditor;
 use super::host_requests::HostRequests;
 use super::link::Link;
 use super::prompt::StandardPrompt;
+use super::provider_cache;
 use super::session_host::{Numbers, SessionHost};
 use super::settings::{EngineSettings, SessionSettings, SettingsError};
 use super::surroundings;
@@ -113,7 +114,6 @@ impl Core {
         };
         let providers = providers::Surroundings { http, wording };
         let history = History::new(storage.join("task_history.json"));
-        let factory = providers.clone();
         let surroundings = Surroundings {
             now_ms: Arc::new(surroundings::now_ms),
             new_id: Arc::new(surroundings::new_id),
@@ -122,7 +122,7 @@ impl Core {
             time_zone: surroundings::time_zone(),
             texts: texts.clone(),
             terminals: Arc::new(Terminals::new(Arc::new(Direct::new(surroundings::environment())))),
-            providers: Arc::new(move |settings| providers::create(settings, &factory)),
+            providers: provider_cache::cached(providers.clone()),
             prompt: Arc::new(StandardPrompt {
                 texts,
                 home,
@@ -194,16 +194,17 @@ impl Core {
     ) -> Result<Session, SettingsError> {
         let settings = Arc::new(SessionSettings::new(self.settings.clone(), settings)?);
         let number = self.next_session.fetch_add(1, Ordering::Relaxed);
-        let host =
-            Arc::new(SessionHost::new(number, link.clone(), self.numbers.clone(), self.host_requests.clone()));
+        let host = Arc::new(SessionHost::new(number, link.clone(), self.numbers.clone(), self.host_requests.clone()));
         let task_host: Arc<dyn TaskHost> = host.clone();
         let editor: Arc<dyn Editor> = match HostEditor::of(&task_host) {
             Some(editor) => Arc::new(editor),
             None => Arc::new(DiskEditor::default()),
         };
-        let surroundings = Surroundings { editor, ..self.surroundings.clone() };
+        let providers = provider_cache::cached(self.providers.clone());
+        let surroundings = Surroundings { editor, providers, ..self.surroundings.clone() };
         let (handle, future) = session::open(task_host, surroundings, settings.clone(), cwd.to_owned());
-        let entry = Entry { client: link.client, host: host.clone(), handle: Some(handle.clone()), settings: settings.clone() };
+        let entry =
+            Entry { client: link.client, host: host.clone(), handle: Some(handle.clone()), settings: settings.clone() };
         self.sessions().insert(number, entry);
         self.counters.sessions.fetch_add(1, Ordering::Relaxed);
         let core = self.me.clone();
@@ -286,6 +287,7 @@ impl Core {
 
 /// What a panic said.
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    let said =
+        panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
     format!("internal error: {}", said.unwrap_or_else(|| "panic".into()))
 }

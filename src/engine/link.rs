@@ -82,8 +82,15 @@ impl Link {
             }
             (if kind.class() == Class::Coalescable { Merge::Replace } else { Merge::Never }, body)
         };
-        let outgoing =
-            Outgoing { kind: kind.number(), session, correlation, body, merge, control: kind.is_control(), coalesced: false };
+        let outgoing = Outgoing {
+            kind: kind.number(),
+            session,
+            correlation,
+            body,
+            merge,
+            control: kind.is_control(),
+            coalesced: false,
+        };
         let mut outbox = self.lock();
         outbox.send(outgoing, self);
         if outbox.total_backlog() > 0 {
@@ -190,7 +197,9 @@ impl Sink for Link {
 
 fn text_of(event: Event) -> String {
     match event {
-        Event::MessageDelta(text) | Event::ReasoningDelta(text) | Event::ToolDelta(text) | Event::ToolOutput(text) => text,
+        Event::MessageDelta(text) | Event::ReasoningDelta(text) | Event::ToolDelta(text) | Event::ToolOutput(text) => {
+            text
+        }
         _ => String::new(),
     }
 }

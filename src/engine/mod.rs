@@ -14,6 +14,7 @@ mod link;
 mod options;
 mod outbox;
 mod prompt;
+mod provider_cache;
 mod router;
 mod session_host;
 mod settings;
@@ -28,10 +29,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use self::client::{Client, SubmitError};
-pub use self::host_requests::METHODS as HOST_METHODS;
-pub use self::options::{ClientOptions, EngineOptions, OpenError};
 use self::core::Core;
+pub use self::host_requests::METHODS as HOST_METHODS;
 use self::link::{Blobs, Link};
+pub use self::options::{ClientOptions, EngineOptions, OpenError};
 use crate::transport::{self, PairOptions};
 
 /// Threads of the runtime unless the options say otherwise.

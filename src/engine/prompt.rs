@@ -37,9 +37,9 @@ impl SystemPrompt for StandardPrompt {
         let lines: Vec<ModeLine> = modes::all(custom).iter().map(|mode| line(texts, mode)).collect();
         let built: Vec<ToolName> = tools::list().iter().map(|tool| tool.name()).collect();
         let described = tools::offered::offered(&mode, settings);
-        let diff = settings.diff_enabled.then(|| {
-            if settings.experiment("multiFileApplyDiff") { DiffForm::Multi } else { DiffForm::Single }
-        });
+        let diff = settings
+            .diff_enabled
+            .then(|| if settings.experiment("multiFileApplyDiff") { DiffForm::Multi } else { DiffForm::Single });
         let inputs = SystemInputs {
             cwd: &request.cwd.to_string_lossy(),
             home: &self.home.to_string_lossy(),
@@ -76,7 +76,8 @@ fn instructions(texts: &Texts, mode: &Mode) -> String {
 
 /// A mode in the MODES section: when to use it, else its role up to the first full stop (spec 03 §8.2).
 fn line(texts: &Texts, mode: &Mode) -> ModeLine {
-    let when = if mode.builtin { Some(texts.get(&format!("mode.{}.when", mode.slug))) } else { mode.when_to_use.clone() };
+    let when =
+        if mode.builtin { Some(texts.get(&format!("mode.{}.when", mode.slug))) } else { mode.when_to_use.clone() };
     let text = match when.filter(|when| !crate::ecma::trim(when).is_empty()) {
         Some(when) => when.replace('\n', "\n    "),
         None => role(texts, mode).split('.').next().unwrap_or("").to_owned(),

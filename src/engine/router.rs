@@ -110,9 +110,7 @@ fn execute(core: &Arc<Core>, link: &Arc<Link>, id: u64, request: Request) -> Exe
         Request::TaskList(list) => later(core, move |core| Ok(tasks::list(core, &list))),
         Request::TaskGet(get) => later(core, move |core| tasks::get(core, &get.task)),
         Request::TaskDelete(delete) => later(core, move |core| tasks::delete(core, &delete.task)),
-        Request::TaskMessage(m) => {
-            command(core, link, m.session, Command::Message { text: m.text, images: m.images })
-        }
+        Request::TaskMessage(m) => command(core, link, m.session, Command::Message { text: m.text, images: m.images }),
         Request::TaskQueue(q) => command(core, link, q.session, Command::Queue { text: q.text, images: q.images }),
         Request::TaskRespond(respond) => task_respond(core, link, respond),
         Request::TaskCancel(r) => command(core, link, r.session, Command::Cancel),
@@ -142,9 +140,10 @@ fn later(core: &Arc<Core>, work: impl FnOnce(&Core) -> Outcome + Send + 'static)
     let core = core.clone();
     Execution::Later(Box::pin(async move {
         let runtime = core.runtime.clone();
-        runtime.spawn_blocking(move || work(&core)).await.unwrap_or_else(|_| {
-            Err(RequestFailed::new(ErrorKind::Internal, "the request was not carried out"))
-        })
+        runtime
+            .spawn_blocking(move || work(&core))
+            .await
+            .unwrap_or_else(|_| Err(RequestFailed::new(ErrorKind::Internal, "the request was not carried out")))
     }))
 }
 
@@ -260,7 +259,11 @@ fn host_respond(core: &Core, respond: request::HostRespond) -> Outcome {
         (_, Some(error)) => Err(error),
         (result, None) => Ok(result.map_or(Value::Null, |result| result.value())),
     };
-    if core.host_requests.answer(respond.host_request.raw(), answer) { Ok(Value::Null) } else { Err(stale("host_request")) }
+    if core.host_requests.answer(respond.host_request.raw(), answer) {
+        Ok(Value::Null)
+    } else {
+        Err(stale("host_request"))
+    }
 }
 
 fn settings_get(core: &Core, link: &Link, get: &request::SettingsGet) -> Outcome {

@@ -271,8 +271,11 @@ impl TaskHost for SessionHost {
         let number = self.numbers.host_request.fetch_add(1, Ordering::Relaxed) + 1;
         let id = HostRequestId::new(self.session, number as u32);
         let receiver = self.requests.open(id.raw(), self.session);
-        let request =
-            event::HostRequest { method: method.to_owned(), parameters: Json::from(params), deadline_ms: time_limit(method) };
+        let request = event::HostRequest {
+            method: method.to_owned(),
+            parameters: Json::from(params),
+            deadline_ms: time_limit(method),
+        };
         self.send(id.raw(), Event::HostRequest(request));
         self.requests.wait(id.raw(), method, receiver).await
     }

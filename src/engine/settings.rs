@@ -137,7 +137,9 @@ pub fn public_view(settings: &Settings, keys: &[String]) -> Value {
 /// Whether this key holds a secret (spec 04 §4.2, marked there).
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["key", "token", "secret", "password", "credentials", "authorization", "headers"].iter().any(|part| key.ends_with(part))
+    ["key", "token", "secret", "password", "credentials", "authorization", "headers"]
+        .iter()
+        .any(|part| key.ends_with(part))
 }
 
 fn merged(below: &Map<String, Value>, changes: Map<String, Value>) -> Map<String, Value> {
@@ -198,7 +200,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let settings = read(&object(json!({"openAiApiKey": "sk-1", "awsSecretKey": "x", "apiProvider": "openai"}))).unwrap();
+        let settings =
+            read(&object(json!({"openAiApiKey": "sk-1", "awsSecretKey": "x", "apiProvider": "openai"}))).unwrap();
         let shown = public_view(&settings, &[]).to_string();
         assert!(!shown.contains("sk-1") && shown.contains("\"openAiApiKey\":\"(set)\"") && shown.contains("openai"));
         assert_eq!(public_view(&settings, &["apiProvider".into()]), json!({"apiProvider": "openai"}));
