@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::context::{ToolContext, ToolError};
-use super::{Tool, frame, response, text, xml};
+use super::{Tool, frame, response, xml};
 use crate::protocol::message::{Ask, Say};
 use crate::protocol::tool::{ParamName, ToolCall, ToolName};
 
@@ -31,8 +31,7 @@ impl Tool for AskFollowupQuestion {
 
 async fn ask(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
     if call.partial {
-        let question = call.params.get(ParamName::Question).unwrap_or_default();
-        let question = text::without_closing_tag("question", question).to_owned();
+        let question = frame::begun(call, ParamName::Question).to_owned();
         return frame::show_partial(context, Ask::Followup, question).await;
     }
     let Some(question) = frame::given(call, ParamName::Question) else {

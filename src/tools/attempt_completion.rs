@@ -65,10 +65,11 @@ async fn complete(call: &ToolCall, context: &dyn ToolContext) -> Result<(), Tool
 
 /// Shows a result that is still streaming in. A command with it is only shown, never run.
 async fn show(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
-    let result = call.params.get(ParamName::Result).unwrap_or_default().to_owned();
-    let Some(command) = frame::given(call, ParamName::Command) else {
+    let result = frame::begun(call, ParamName::Result).to_owned();
+    let command = frame::begun(call, ParamName::Command);
+    if command.is_empty() {
         return context.say(Say::CompletionResult, result, Vec::new(), Some(true)).await;
-    };
+    }
     if context.last_ask() != Some(Ask::Command) {
         context.say(Say::CompletionResult, result, Vec::new(), Some(false)).await?;
         context.completed();

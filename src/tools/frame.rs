@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::context::{FileSource, ToolContext, ToolError};
-use super::response;
+use super::{response, text};
 use crate::edit::diagnostics::{self, Severity};
 use crate::edit::view::{EditorError, SaveOptions, Saved};
 use crate::prompt::text::{Texts, context};
@@ -16,6 +16,11 @@ use crate::workspace::paths;
 /// The value of a parameter, unless it is absent or empty.
 pub(super) fn given(call: &ToolCall, name: ParamName) -> Option<&str> {
     call.params.get(name).filter(|value| !value.is_empty())
+}
+
+/// The value of a parameter of a call that is still streaming in, without the beginning of its closing tag; empty if absent.
+pub(super) fn begun(call: &ToolCall, name: ParamName) -> &str {
+    text::without_closing_tag(name.as_str(), call.params.get(name).unwrap_or_default())
 }
 
 /// MISSING(p) of spec 05: a mistake, a failure of the tool, and a result that names the parameter.

@@ -36,8 +36,8 @@ async fn insert(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolEr
     let line = frame::given(call, ParamName::Line);
     let number = line.and_then(ecma::parse_int);
     if call.partial {
-        let path = call.params.get(ParamName::Path).unwrap_or_default();
-        let payload = payload(&Target::new(context, path), content, number);
+        let content = content.map(|_| frame::begun(call, ParamName::Content));
+        let payload = payload(&Target::new(context, frame::begun(call, ParamName::Path)), content, number);
         return frame::show_partial(context, Ask::Tool, Value::Object(payload).to_string()).await;
     }
     let Some(path) = frame::given(call, ParamName::Path) else { return frame::missing(context, call, "path").await };

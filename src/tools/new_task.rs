@@ -39,7 +39,7 @@ async fn start(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolErr
         payload.insert("tool".into(), "newTask".into());
         let shown = [("mode", ParamName::Mode), ("content", ParamName::Message), ("todos", ParamName::Todos)];
         for (key, name) in shown {
-            payload.insert(key.into(), call.params.get(name).unwrap_or_default().into());
+            payload.insert(key.into(), frame::begun(call, name).into());
         }
         return frame::show_partial(context, Ask::Tool, Value::Object(payload).to_string()).await;
     }

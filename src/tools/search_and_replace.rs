@@ -36,8 +36,7 @@ async fn search_and_replace(call: &ToolCall, context: &dyn ToolContext) -> Resul
     let texts = context.texts();
     let options = Options::of(call);
     if call.partial {
-        let path = call.params.get(ParamName::Path).unwrap_or_default();
-        let payload = options.payload(&Target::new(context, path), call);
+        let payload = options.payload(&Target::new(context, frame::begun(call, ParamName::Path)), call);
         return frame::show_partial(context, Ask::Tool, Value::Object(payload).to_string()).await;
     }
     let Some(path) = frame::given(call, ParamName::Path) else { return frame::missing(context, call, "path").await };
@@ -134,6 +133,7 @@ impl Options {
         payload.insert("path".into(), target.readable.clone().into());
         for (key, name) in [("search", ParamName::Search), ("replace", ParamName::Replace)] {
             if let Some(value) = call.params.get(name) {
+                let value = if call.partial { frame::begun(call, name) } else { value };
                 payload.insert(key.into(), value.into());
             }
         }

@@ -33,12 +33,13 @@ impl Tool for SwitchMode {
 
 async fn switch(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
     let texts = context.texts();
-    let slug = call.params.get(ParamName::ModeSlug).unwrap_or_default();
-    let reason = call.params.get(ParamName::Reason).unwrap_or_default();
-    let payload = json!({"tool": "switchMode", "mode": slug, "reason": reason}).to_string();
+    let payload = |slug: &str, reason: &str| json!({"tool": "switchMode", "mode": slug, "reason": reason}).to_string();
     if call.partial {
+        let payload = payload(frame::begun(call, ParamName::ModeSlug), frame::begun(call, ParamName::Reason));
         return frame::show_partial(context, Ask::Tool, payload).await;
     }
+    let slug = call.params.get(ParamName::ModeSlug).unwrap_or_default();
+    let reason = call.params.get(ParamName::Reason).unwrap_or_default();
     if slug.is_empty() {
         return frame::missing(context, call, "mode_slug").await;
     }
@@ -55,7 +56,7 @@ async fn switch(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolEr
         context.push_result(texts.render("switch_mode.already", context! { name => target.name }).into());
         return Ok(());
     }
-    if !context.ask_approval(Ask::Tool, payload, None, false).await? {
+    if !context.ask_approval(Ask::Tool, payload(slug, reason), None, false).await? {
         return Ok(());
     }
     context.switch_mode(slug).await?;

@@ -125,7 +125,7 @@ fn tool(name: ToolName, input: &Value) -> Outcome {
     let run = Run::new(name, input, coded_texts());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(tool.run(lapce_ai::tools::context::ToolContext::call(&run), &run)).expect("nothing was aborted");
-    let mut events: Vec<Value> = run.events.lock().expect("not poisoned").iter().map(|e| error_event(e)).collect();
+    let mut events: Vec<Value> = run.events.lock().expect("not poisoned").iter().map(error_event).collect();
     let mistakes = *run.mistakes.lock().expect("not poisoned");
     if mistakes > 0 {
         events.push(json!(["mistakes", mistakes]));

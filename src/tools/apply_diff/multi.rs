@@ -84,8 +84,8 @@ impl Report {
 /// Shows which file a call that is still streaming in begins with.
 async fn show(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
     let args = call.params.get(ParamName::Args).and_then(operations::first_path);
-    let legacy = call.params.get(ParamName::Path).map(|path| text::without_closing_tag("path", path));
-    let path = Target::new(context, args.or(legacy).unwrap_or_default()).readable;
+    let path = args.unwrap_or_else(|| frame::begun(call, ParamName::Path));
+    let path = Target::new(context, path).readable;
     frame::show_partial(context, Ask::Tool, json!({"tool": "appliedDiff", "path": path}).to_string()).await
 }
 

@@ -18,7 +18,7 @@ pub(super) async fn apply(call: &ToolCall, context: &dyn ToolContext) -> Result<
     let diff =
         diff.map(|diff| if frame::escapes_entities(context) { text::unescape_html(diff) } else { diff.to_owned() });
     if call.partial {
-        return show(context, path.unwrap_or_default(), diff.as_deref()).await;
+        return show(context, frame::begun(call, ParamName::Path), diff.as_deref()).await;
     }
     let Some(path) = path else { return frame::missing(context, call, "path").await };
     let Some(diff) = diff else { return frame::missing(context, call, "diff").await };
@@ -45,7 +45,6 @@ async fn show(context: &dyn ToolContext, path: &str, diff: Option<&str>) -> Resu
     if progress.text.is_none() {
         return Ok(());
     }
-    let path = text::without_closing_tag("path", path);
     let diff = text::without_closing_tag("diff", diff.unwrap_or_default());
     let payload = payload(&Target::new(context, path), diff);
     match context.ask_partial(Ask::Tool, Value::Object(payload).to_string(), Some(progress)).await {
