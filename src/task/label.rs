@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use crate::settings::modes;
 
 /// `[<tool> for '<value>']` and its variants.
-pub(super) fn describe(call: &ToolCall, settings: &Settings, texts: &Texts) -> String {
+pub fn describe(call: &ToolCall, settings: &Settings, texts: &Texts) -> String {
     let tool = call.name;
     let value = |name: ParamName| call.params.get(name).unwrap_or("undefined");
     let given = |name: ParamName| call.params.get(name).filter(|text| !text.is_empty());

@@ -13,7 +13,7 @@ mod frame;
 pub mod history;
 pub mod host;
 mod instance;
-mod label;
+pub mod label;
 mod manager;
 mod messages;
 pub mod parser;

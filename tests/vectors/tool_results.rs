@@ -4,6 +4,8 @@ use lapce_ai::edit::patch::pretty_patch;
 use lapce_ai::prompt::text::Texts;
 use lapce_ai::protocol::message::{ContentBlock, ToolResponse};
 use lapce_ai::protocol::tool::ToolName;
+use lapce_ai::task::label;
+use lapce_ai::tools::context::ToolContext;
 use lapce_ai::tools::{self, frame, response};
 use lapce_ai::workspace::paths;
 use regex::Regex;
@@ -22,6 +24,7 @@ fn run(input: &Value) -> Outcome {
         "format" => format(input),
         "pretty_patch" => json!(pretty_patch(text(input, "old"), text(input, "new"))).into(),
         "write_result" => write_result(input),
+        "read_file_label" => label(input),
         "read_file" => tool(ToolName::ReadFile, input),
         "write_to_file" => tool(ToolName::WriteToFile, input),
         "insert_content" => tool(ToolName::InsertContent, input),
@@ -124,7 +127,7 @@ fn tool(name: ToolName, input: &Value) -> Outcome {
     let Some(tool) = tools::find(name) else { return Outcome::Missing(name.to_string()) };
     let run = Run::new(name, input, coded_texts());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(tool.run(lapce_ai::tools::context::ToolContext::call(&run), &run)).expect("nothing was aborted");
+    runtime.block_on(tool.run(run.call(), &run)).expect("nothing was aborted");
     let mut events: Vec<Value> = run.events.lock().expect("not poisoned").iter().map(error_event).collect();
     let mistakes = *run.mistakes.lock().expect("not poisoned");
     if mistakes > 0 {
@@ -132,6 +135,12 @@ fn tool(name: ToolName, input: &Value) -> Outcome {
     }
     let results = run.results.lock().expect("not poisoned").clone();
     coded_value(run.mapped(&json!({"results": results, "events": events}))).into()
+}
+
+fn label(input: &Value) -> Outcome {
+    let run = Run::new(ToolName::ReadFile, input, coded_texts());
+    let label = label::describe(run.call(), &run.settings(), run.texts());
+    json!(label.replace(". ⟦PREFER_MULTI⟧", ".⟦PREFER_MULTI⟧")).into()
 }
 
 /// Errors by the label of their action, as the cases name them.
