@@ -10,12 +10,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
-use std::{env, fs, process, slice};
+use std::{env, fs, process};
 
 use lapce_ai::engine::{Client, ClientOptions, Engine, EngineOptions};
 use lapce_ai::protocol::event::{Event, SessionState};
 use lapce_ai::protocol::request::Request;
-use lapce_ai::transport::RawEvent;
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -101,24 +100,15 @@ struct Host<'a> {
 
 impl Host<'_> {
     fn follow(mut self) -> Result<Summary, Box<dyn Error>> {
-        let mut events = [RawEvent::EMPTY; 64];
         loop {
-            let count = self.client.next(&mut events)?;
-            if count == 0 {
+            let Some(received) = self.client.receive()? else {
                 self.client.wait(None, Duration::ZERO);
                 continue;
-            }
+            };
             if self.summary.first_event_ms == 0.0 {
                 self.summary.first_event_ms = self.opened.elapsed().as_secs_f64() * 1000.0;
             }
-            let mut done = false;
-            for event in &events[..count] {
-                // SAFETY: the ring's bytes stay in place until the release below.
-                let bytes = unsafe { slice::from_raw_parts(event.ptr, event.len) };
-                done |= self.show(event.correlation, Event::decode(event.kind, bytes)?)?;
-            }
-            self.client.release(count);
-            if done {
+            if self.show(received.about, received.event)? {
                 return Ok(self.summary);
             }
         }

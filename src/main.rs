@@ -1,3 +1,5 @@
-//! The `lapce-ai` binary.
+//! The `lapce-ai` binary; everything it does is in [`lapce_ai::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    lapce_ai::cli::main()
+}

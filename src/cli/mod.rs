@@ -1,1 +1,48 @@
-//! (under construction)
+//! The `lapce-ai` binary: one file a subcommand. A thin host of the engine, without logic of its own.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // A command line program prints.
+
+mod info;
+mod run;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An AI coding agent as a native library; this program runs it from a terminal.
+#[derive(Parser)]
+#[command(name = "lapce-ai", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Give the agent a task in a workspace and follow it here.
+    Run(run::Run),
+    /// Show what this build is: version, ABI, providers, tools.
+    Info,
+    /// Print the JSON schema of requests or events.
+    Schema(schema::Schema),
+}
+
+/// A failure, as it is shown.
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs the command line. Exit code 0: done; 1: failed; 2: wrong arguments.
+pub fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run(run) => run.execute(),
+        Command::Info => info::execute(),
+        Command::Schema(schema) => schema.execute(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("lapce-ai: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

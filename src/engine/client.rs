@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::link::{Blobs, FLAG_BLOB};
+use rkyv::util::AlignedVec;
+
+use crate::protocol::event::Event;
 use crate::protocol::ids::{RequestId, SessionId};
+use crate::protocol::record::DecodeError;
 use crate::protocol::request::Request;
 use crate::transport::{EventReader, RawEvent, RecordHead, RequestWriter, TransportError, Waited};
 
@@ -36,6 +40,28 @@ pub enum SubmitError {
     Broken(String),
 }
 
+/// Why an event could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// The ring is damaged.
+    #[error(transparent)]
+    Ring(#[from] TransportError),
+    /// A record is not what its kind says.
+    #[error(transparent)]
+    Record(#[from] DecodeError),
+}
+
+/// An event, decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// Its session; `None` for events of the engine itself.
+    pub session: Option<SessionId>,
+    /// What it is about ([`crate::protocol::event::EventKind::subject`]); 0 for nothing in particular.
+    pub about: u64,
+    /// The event.
+    pub event: Event,
+}
+
 /// One attached client. Dropping it detaches: its sessions are aborted.
 pub struct Client {
     number: u32,
@@ -53,6 +79,8 @@ struct Reader {
     held: VecDeque<(u64, Arc<[u8]>)>,
     handed_out: u64,
     released: u64,
+    /// Scratch of [`Client::receive`].
+    body: AlignedVec,
 }
 
 impl Client {
@@ -64,7 +92,8 @@ impl Client {
         blobs: Arc<Blobs>,
         core: Arc<Core>,
     ) -> Client {
-        let reader = Mutex::new(Reader { events, held: VecDeque::new(), handed_out: 0, released: 0 });
+        let reader =
+            Mutex::new(Reader { events, held: VecDeque::new(), handed_out: 0, released: 0, body: AlignedVec::new() });
         Client { number, generation, reader, requests, blobs, next_request: AtomicU64::new(1), core }
     }
 
@@ -133,6 +162,25 @@ impl Client {
             reader.held.pop_front();
         }
         released
+    }
+
+    /// The oldest unread event, decoded and released; `None` when there is none now. For hosts in Rust that prefer owned
+    /// values; do not mix with events held from [`Client::next`].
+    ///
+    /// # Errors
+    /// A damaged ring, or a record that is not what its kind says (bugs, in process).
+    pub fn receive(&self) -> Result<Option<Received>, ReceiveError> {
+        let mut reader = self.reader();
+        let reader = &mut *reader;
+        let Some(head) = reader.events.receive(&mut reader.body)? else { return Ok(None) };
+        let large = if head.flags & FLAG_BLOB == 0 {
+            None
+        } else {
+            reader.body.as_slice().try_into().ok().and_then(|number| self.blobs.take(u64::from_le_bytes(number)))
+        };
+        let event = Event::decode(head.kind, large.as_deref().unwrap_or(&reader.body))?;
+        let session = (head.session_index != 0).then(|| SessionId::new(self.generation, head.session_index));
+        Ok(Some(Received { session, about: head.correlation, event }))
     }
 
     /// Blocks until an event is there; `None` = without limit. With `spin`, looks that long without sleeping first.

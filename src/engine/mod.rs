@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-pub use self::client::{Client, SubmitError};
+pub use self::client::{Client, ReceiveError, Received, SubmitError};
 use self::core::Core;
 pub use self::host_requests::METHODS as HOST_METHODS;
 use self::link::{Blobs, Link};
@@ -143,7 +143,7 @@ impl Drop for Engine {
 }
 
 /// What this build is, as of the request `engine.info`.
-fn info() -> Value {
+pub fn info() -> Value {
     let tools: Vec<&str> = crate::tools::list().iter().map(|tool| tool.name().as_str()).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
