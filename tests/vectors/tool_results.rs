@@ -25,7 +25,8 @@ fn run(input: &Value) -> Outcome {
         "pretty_patch" => json!(pretty_patch(text(input, "old"), text(input, "new"))).into(),
         "write_result" => write_result(input),
         "read_file_label" => label(input),
-        "read_file" => tool(ToolName::ReadFile, input),
+        "read_file" if names_definitions(input) => Outcome::Missing("definitions".to_owned()),
+        "read_file" => read_file(input),
         "write_to_file" => tool(ToolName::WriteToFile, input),
         "insert_content" => tool(ToolName::InsertContent, input),
         "search_and_replace" => tool(ToolName::SearchAndReplace, input),
@@ -41,8 +42,12 @@ fn text<'a>(input: &'a Value, key: &str) -> &'a str {
 
 /// The catalogue with the codes of the cases in place of sentences.
 pub fn coded_texts() -> Texts {
-    let packs = [include_str!("codes/tools.txt")];
-    Texts::builtin().with_pack(&packs.concat()).unwrap_or_else(|error| panic!("{error}"))
+    let texts = Texts::builtin();
+    let mut pack = include_str!("codes/tools.txt").to_owned();
+    if texts.has("read_file.error") {
+        pack.push_str(include_str!("codes/read_file.txt"));
+    }
+    texts.with_pack(&pack).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Codes that span layout, in the form of the cases.
@@ -135,6 +140,32 @@ fn tool(name: ToolName, input: &Value) -> Outcome {
     }
     let results = run.results.lock().expect("not poisoned").clone();
     coded_value(run.mapped(&json!({"results": results, "events": events}))).into()
+}
+
+/// The stub's state may lack `maxReadFileLine`; the reference then counts it as 0 where it words the advice about ranges. Our
+/// settings always have it.
+fn read_file(input: &Value) -> Outcome {
+    match tool(ToolName::ReadFile, input) {
+        Outcome::Output(output) if input["state"]["maxReadFileLine"].is_null() => {
+            let advice = Regex::new(r"(⟦TOO_LARGE\|\d+\|\d+\|)false⟧").expect("a pattern");
+            let text = output.to_string();
+            serde_json::from_str::<Value>(&advice.replace_all(&text, "${1}true⟧")).expect("still JSON").into()
+        }
+        other => other,
+    }
+}
+
+/// Whether a cut file has definitions to list, which needs the parsers of languages.
+fn names_definitions(input: &Value) -> bool {
+    const LANGUAGES: [&str; 10] = ["py", "js", "ts", "tsx", "rs", "go", "java", "c", "cpp", "rb"];
+    let Some(max) = input["state"]["maxReadFileLine"].as_u64() else { return false };
+    let args = text(&input["params"], "args");
+    input["files"].as_object().into_iter().flatten().any(|(path, content)| {
+        let is_code = path.rsplit_once('.').is_some_and(|(_, extension)| LANGUAGES.contains(&extension));
+        let lines = content.as_str().map_or(0, |content| content.lines().count() as u64);
+        let named = args.contains(&format!("<path>{path}</path>")) || input["params"]["path"] == **path;
+        named && is_code && lines > max
+    })
 }
 
 fn label(input: &Value) -> Outcome {
