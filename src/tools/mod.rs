@@ -15,6 +15,7 @@ pub mod insert_content;
 pub mod new_task;
 pub mod offered;
 pub mod permissions;
+pub mod read_file;
 pub mod response;
 pub mod search_and_replace;
 pub mod switch_mode;
@@ -56,6 +57,7 @@ static TOOLS: &[&dyn Tool] = &[
     &execute_command::ExecuteCommand,
     &write_to_file::WriteToFile,
     &apply_diff::ApplyDiff,
+    &read_file::ReadFile,
     &insert_content::InsertContent,
     &search_and_replace::SearchAndReplace,
     &ask_followup_question::AskFollowupQuestion,

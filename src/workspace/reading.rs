@@ -178,6 +178,11 @@ pub fn extract(path: &Path, max_lines: Option<f64>) -> Result<Extracted, ReadErr
     Ok(Extracted { text: into_text(read_all(path)?), numbered: true, cut: None })
 }
 
+/// Size of a regular file in bytes.
+pub fn size(path: &Path) -> Result<u64, ReadError> {
+    Ok(open(path)?.metadata().map_err(|cause| io_error(path, cause))?.len())
+}
+
 /// The whole file, at most [`MAX_TEXT`] bytes.
 pub fn read_all(path: &Path) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
