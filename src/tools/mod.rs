@@ -12,6 +12,7 @@ pub mod context;
 pub mod execute_command;
 pub mod frame;
 pub mod insert_content;
+pub mod list_files;
 pub mod new_task;
 pub mod offered;
 pub mod permissions;
@@ -58,6 +59,7 @@ static TOOLS: &[&dyn Tool] = &[
     &write_to_file::WriteToFile,
     &apply_diff::ApplyDiff,
     &read_file::ReadFile,
+    &list_files::ListFiles,
     &insert_content::InsertContent,
     &search_and_replace::SearchAndReplace,
     &ask_followup_question::AskFollowupQuestion,

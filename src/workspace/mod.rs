@@ -9,6 +9,7 @@ pub mod access;
 pub mod documents;
 pub mod gitignore;
 pub mod images;
+pub mod listing;
 pub mod paths;
 pub mod reading;
 pub mod write;
