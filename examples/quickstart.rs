@@ -5,6 +5,8 @@
 //! model (`OPENAI_BASE_URL`, `OPENAI_MODEL` as usual); else the recorded model of `examples/data/repair.jsonl` plays, and
 //! everything but the model is real.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // It shows what happens.
+
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};

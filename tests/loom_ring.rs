@@ -1,5 +1,6 @@
 //! Every interleaving (up to a bound of preemptions) of the slot ring and the doorbell, searched by loom. The two
 //! sources are compiled here with loom's atomics in place of the standard ones.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A failed step is a failed model.
 
 // Types and helpers of the two files which the model does not need are used by the library.
 #[path = "../src/transport/doorbell.rs"]

@@ -4,6 +4,7 @@
 //!
 //! Arguments filter by area or case name: `cargo test --test vectors -- apply_diff fuzzy`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may fail where it stands.
+#![allow(clippy::print_stdout)] // Its report is its purpose.
 
 #[path = "vectors/access_listing.rs"]
 mod access_listing;

@@ -125,7 +125,8 @@ mod tests {
     fn labels_name_what_the_call_is_about() {
         use ParamName as P;
         use ToolName as T;
-        let table: &[(T, &[(P, &str)], &str)] = &[
+        type Row<'a> = (T, &'a [(P, &'a str)], &'a str);
+        let table: &[Row<'_>] = &[
             (T::ExecuteCommand, &[(P::Command, "ls")], "[execute_command for 'ls']"),
             (T::WriteToFile, &[], "[write_to_file for 'undefined']"),
             (T::SearchFiles, &[(P::Regex, "x"), (P::FilePattern, "*.rs")], "[search_files for 'x' in '*.rs']"),

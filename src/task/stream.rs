@@ -171,10 +171,8 @@ impl Task {
 
     /// Shows thinking; headings that follow a sentence directly get a paragraph of their own.
     fn show_reasoning(self: &Arc<Self>, reply: &mut Reply, added: &str) -> Result<(), Aborted> {
-        if !reply.reasoning.contains("**") {
-            if self.say_more(Say::Reasoning, added)? {
-                return Ok(());
-            }
+        if !reply.reasoning.contains("**") && self.say_more(Say::Reasoning, added)? {
+            return Ok(());
         }
         let shown =
             if reply.reasoning.contains("**") { separate_headings(&reply.reasoning) } else { reply.reasoning.clone() };

@@ -241,8 +241,8 @@ impl Bounds {
         let contiguous = u64::from(offset) + u64::from(span) <= u64::from(self.arena_len);
         (span <= align(self.max_record)
             && entry.len <= span
-            && span % ALIGNMENT == 0
-            && offset % ALIGNMENT == 0
+            && span.is_multiple_of(ALIGNMENT)
+            && offset.is_multiple_of(ALIGNMENT)
             && within_ring
             && contiguous)
             .then_some(offset)

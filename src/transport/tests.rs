@@ -224,10 +224,10 @@ proptest! {
         let consumer = &client.events.consumer;
         for (number, (slot, [start, end, len, kind])) in consumer.slots.iter().zip(words).enumerate() {
             // Small numbers half of the time, so that some pass the checks.
-            let narrow = |value: u32| if value % 2 == 0 { value % 5000 } else { value };
+            let narrow = |value: u32| if value.is_multiple_of(2) { value % 5000 } else { value };
             slot.span.store(u64::from(narrow(start)) | u64::from(narrow(end)) << 32, Ordering::Relaxed);
             slot.size.store(narrow(len).into(), Ordering::Relaxed);
-            slot.head.store(number as u64 + 1 | u64::from(kind) << 32, Ordering::SeqCst);
+            slot.head.store((number as u64 + 1) | (u64::from(kind) << 32), Ordering::SeqCst);
         }
         let first = consumer.arena.at(0).as_ptr() as usize;
         let mut events = [RawEvent::EMPTY; 2];

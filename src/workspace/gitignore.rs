@@ -149,7 +149,7 @@ fn class(chars: &mut std::str::Chars<'_>) -> Option<Token> {
     let mut members: Vec<(char, bool)> = Vec::new();
     loop {
         match chars.next()? {
-            ']' if !members.is_empty() && !(members.len() == 1 && is_negation(members[0])) => break,
+            ']' if members.len() > 1 || members.first().is_some_and(|first| !is_negation(*first)) => break,
             '\\' => members.push((chars.next()?, true)),
             c => members.push((c, false)),
         }
@@ -183,11 +183,8 @@ fn parts_match(parts: &[Part], names: &[Vec<char>]) -> bool {
     let mut retry: Option<(usize, usize)> = None;
     loop {
         match parts.get(p) {
-            Some(Part::AnyDepth) if p + 1 == parts.len() => {
-                if n < names.len() {
-                    return true;
-                }
-            }
+            Some(Part::AnyDepth) if p + 1 == parts.len() && n < names.len() => return true,
+            Some(Part::AnyDepth) if p + 1 == parts.len() => {}
             Some(Part::AnyDepth) => {
                 retry = Some((p + 1, n));
                 p += 1;

@@ -252,7 +252,7 @@ fn looks_binary(head: &[u8]) -> bool {
         if byte == 0 {
             return true;
         }
-        if !(7..=14).contains(&byte) && (byte < 32 || byte > 127) {
+        if !(7..=14).contains(&byte) && !(32..=127).contains(&byte) {
             let (well_formed, consumed) = utf8_sequence(byte, &head[i + 1..]);
             i += consumed;
             if !well_formed {
