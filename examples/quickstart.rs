@@ -133,7 +133,7 @@ impl Host<'_> {
                 print!("\n[{}]", tool.tool);
             }
             Event::ToolEnd(tool) => print!(" {} ({} ms)", tool.summary, tool.duration_ms),
-            Event::Ask(ask) if ask.kind != "completion_result" => {
+            Event::Ask(ask) if !["completion_result", "command_output"].contains(&ask.kind.as_str()) => {
                 print!("\n? {} {} -> yes", ask.kind, ask.tool.unwrap_or(ask.text));
                 let answer = json!({"type": "task.respond", "ask": about, "response": "yes"});
                 self.client.submit(&Request::from_json(&answer.to_string())?)?;
@@ -142,6 +142,8 @@ impl Host<'_> {
             Event::SessionState(session) if session.state == SessionState::Failed => {
                 return Err(session.reason.unwrap_or_default().into());
             }
+            // An ask that was answered meanwhile (by a rule, by a newer message) is no fault.
+            Event::RequestFailed(failed) if failed.kind == "stale" => {}
             Event::RequestFailed(failed) => return Err(failed.message.into()),
             Event::TaskCompleted(task) => {
                 self.summary.tokens = (task.tokens_in, task.tokens_out);

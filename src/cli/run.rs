@@ -73,6 +73,7 @@ impl Run {
                 Event::ToolBegin(tool) => print!("\n[{}]", tool.tool),
                 Event::ToolEnd(tool) => print!(" {}", tool.summary),
                 Event::Ask(ask) if ask.kind == "completion_result" => return Ok(ExitCode::SUCCESS),
+                Event::Ask(ask) if ask.kind == "command_output" => {}
                 Event::Ask(ask) => {
                     let answer = self.answer(received.about, &ask)?;
                     submit(client, &answer)?;
@@ -80,6 +81,8 @@ impl Run {
                 Event::SessionState(session) if session.state == SessionState::Failed => {
                     return Err(session.reason.unwrap_or_default().into());
                 }
+                // An ask that was answered meanwhile is no fault.
+                Event::RequestFailed(failed) if failed.kind == "stale" => {}
                 Event::RequestFailed(failed) => return Err(failed.message.into()),
                 Event::TaskCompleted(task) => {
                     println!("\n\n{}\n", task.result);

@@ -131,11 +131,11 @@ impl SessionHost {
         self.delta(message_id(ts), kind, text);
     }
 
-    fn ask_opened(&self, task: &str, message: &UiMessage) {
+    fn ask_opened(&self, task: &str, message: &UiMessage, expires_ms: Option<u64>) {
         let number = self.numbers.ask.fetch_add(1, Ordering::Relaxed) + 1;
         let ask = AskId::new(self.session, number as u32);
         self.lock().asks.push((ask, message.ts));
-        self.send(ask.raw(), Event::Ask(event::Ask::new(task, message)));
+        self.send(ask.raw(), Event::Ask(event::Ask { expires_ms, ..event::Ask::new(task, message) }));
     }
 
     fn ask_closed(&self, task: String, ts: i64, how: &str) {
@@ -225,7 +225,7 @@ impl TaskHost for SessionHost {
                 self.message(&task, &message);
             }
             TaskEvent::MessageDelta { ts, text, .. } => self.grow(ts, text),
-            TaskEvent::AskOpened { task, message } => self.ask_opened(&task, &message),
+            TaskEvent::AskOpened { task, message, expires_ms } => self.ask_opened(&task, &message, expires_ms),
             TaskEvent::AskClosed { task, ts, how } => self.ask_closed(task, ts, how),
             TaskEvent::Tool { task, progress } => self.tool(task, progress),
             TaskEvent::CommandStatus { status, .. } => self.command_status(&status),

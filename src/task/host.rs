@@ -74,14 +74,17 @@ pub enum TaskEvent {
         /// The whole message.
         message: UiMessage,
     },
-    /// The question of the message `ts` now waits for an answer.
+    /// The question of the message `ts` now waits for an answer. Not reported when it is answered at once, by a rule or by
+    /// a queued message.
     AskOpened {
         /// Task id.
         task: String,
         /// The message that asks.
         message: UiMessage,
+        /// Milliseconds until it is answered by a rule.
+        expires_ms: Option<u64>,
     },
-    /// The question of the message `ts` no longer waits.
+    /// The question of the message `ts` no longer waits, or never had to.
     AskClosed {
         /// Task id.
         task: String,

@@ -176,8 +176,14 @@ impl Task {
             // Nobody else can have taken the question in between: it was opened in this very step.
             let answer = Answer { response, text: Some(queued.text), images: queued.images };
             let _ = self.respond(Some(message.ts), answer, "answered");
+            return self.wait_for_answer(&message, receiver, Verdict::Ask).await;
         }
-        self.wait_for_answer(&message, receiver).await
+        let verdict = policy::decide(ask, &message, &self.settings(), &self.services.surroundings.texts);
+        if !verdict.is_immediate() {
+            let (task, message) = (self.id.clone(), message.clone());
+            self.emit(TaskEvent::AskOpened { task, message, expires_ms: verdict.after_ms() });
+        }
+        self.wait_for_answer(&message, receiver, verdict).await
     }
 
     /// Records the question and makes it the one that waits; also takes a queued message that answers it.
@@ -211,7 +217,6 @@ impl Task {
         state.pending = Some(PendingAsk { ts: message.ts, ask, answer });
         let queued = state.queue.dequeue();
         drop(guard);
-        self.emit(TaskEvent::AskOpened { task: self.id.clone(), message: message.clone() });
         (message, receiver, queued)
     }
 
@@ -220,9 +225,9 @@ impl Task {
         self: &Arc<Self>,
         message: &UiMessage,
         mut receiver: oneshot::Receiver<Answer>,
+        verdict: Verdict,
     ) -> Result<Answer, ToolError> {
         let UiKind::Ask(ask) = message.kind else { return Err(ToolError::AskIgnored) };
-        let verdict = policy::decide(ask, message, &self.settings(), &self.services.surroundings.texts);
         let automatic = async {
             match verdict {
                 Verdict::Ask => std::future::pending().await,

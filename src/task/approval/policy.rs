@@ -28,6 +28,21 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Whether it is answered at once, so that nobody needs to hear of the question.
+    pub fn is_immediate(&self) -> bool {
+        matches!(self, Verdict::Answer { after, .. } if after.is_zero())
+    }
+
+    /// Milliseconds until it is answered without the user.
+    pub fn after_ms(&self) -> Option<u64> {
+        match self {
+            Verdict::Ask => None,
+            Verdict::Answer { after, .. } => u64::try_from(after.as_millis()).ok(),
+        }
+    }
+}
+
 /// Decides about a complete question.
 pub fn decide(ask: Ask, message: &UiMessage, settings: &Settings, texts: &Texts) -> Verdict {
     let text = message.text.as_deref().unwrap_or_default();
