@@ -10,6 +10,8 @@ use crate::prompt::text::Texts;
 use crate::protocol::message::TodoItem;
 use crate::settings::{Settings, modes};
 use crate::terminal::{Captured, Limits, compress_captured};
+use crate::tools::list_files;
+use crate::workspace::listing;
 
 /// How long busy terminals may keep the request waiting.
 const COOL_LIMIT: Duration = Duration::from_millis(5000);
@@ -188,7 +190,14 @@ async fn workspace_files(task: &Arc<Task>, settings: &Settings, texts: &Texts, o
     } else if settings.max_workspace_files == 0 {
         out.push_str(&texts.get("env.files_disabled"));
     } else {
-        out.push_str(&texts.get("resp.no_files"));
+        let (folder, home, limit) =
+            (task.cwd.clone(), task.services.surroundings.home.clone(), settings.max_workspace_files);
+        let listed = tokio::task::spawn_blocking(move || listing::list(&folder, &home, true, limit)).await;
+        // A listing that could not be finished tells nothing; the next request has none anyway.
+        let Ok(listed) = listed else { return };
+        let lines =
+            listing::lines(&task.cwd, &listed.paths, Some(&task.access), settings.show_roo_ignored_files, false);
+        out.push_str(&list_files::format(texts, &lines, listed.limit_reached));
     }
 }
 
