@@ -207,6 +207,8 @@ impl Core {
             Entry { client: link.client, host: host.clone(), handle: Some(handle.clone()), settings: settings.clone() };
         self.sessions().insert(number, entry);
         self.counters.sessions.fetch_add(1, Ordering::Relaxed);
+        // The second request of a task counts tokens; the model's first answer takes longer than this.
+        self.runtime.spawn_blocking(providers::tokens::warm);
         let core = self.me.clone();
         let reporter = host.clone();
         self.runtime.spawn(async move {

@@ -95,7 +95,7 @@ impl Provider for ReplayProvider {
     }
 
     async fn count_tokens(&self, blocks: &[ContentBlock]) -> u64 {
-        tokens::count_blocks(blocks)
+        tokens::count_blocks_aside(blocks).await
     }
 
     async fn complete(&self, prompt: &str) -> Result<String, ProviderError> {

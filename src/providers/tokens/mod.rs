@@ -15,6 +15,9 @@ use crate::protocol::message::{ContentBlock, ImageSource};
 /// Counted for an image without data.
 const LINKED_IMAGE: u64 = 300;
 
+/// Bytes counted on the caller's thread: about a millisecond.
+const COUNTED_AT_ONCE: usize = 64 << 10;
+
 /// Number of tokens of `text`.
 pub fn count(text: &str) -> usize {
     let mut count = 0;
@@ -43,6 +46,22 @@ pub fn count_blocks(blocks: &[ContentBlock]) -> u64 {
         })
         .sum();
     (tokens * 3).div_ceil(2)
+}
+
+/// [`count_blocks`] for callers on a runtime's thread: long texts are counted on a blocking one.
+pub async fn count_blocks_aside(blocks: &[ContentBlock]) -> u64 {
+    let texts = blocks.iter().map(|block| if let ContentBlock::Text { text } = block { text.len() } else { 0 });
+    if texts.sum::<usize>() <= COUNTED_AT_ONCE {
+        return count_blocks(blocks);
+    }
+    let copy = blocks.to_vec();
+    // Counting does not fail; only a runtime that shuts down cuts it off, and then nobody reads the result.
+    tokio::task::spawn_blocking(move || count_blocks(&copy)).await.unwrap_or(0)
+}
+
+/// Unpacks the vocabulary, so that the first count does not wait for it.
+pub fn warm() {
+    Vocabulary::get();
 }
 
 fn each_token(text: &str, mut token: impl FnMut(u32)) {
