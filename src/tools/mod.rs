@@ -19,6 +19,7 @@ pub mod permissions;
 pub mod read_file;
 pub mod response;
 pub mod search_and_replace;
+pub mod search_files;
 pub mod switch_mode;
 pub mod text;
 pub mod update_todo_list;
@@ -59,6 +60,7 @@ static TOOLS: &[&dyn Tool] = &[
     &write_to_file::WriteToFile,
     &apply_diff::ApplyDiff,
     &read_file::ReadFile,
+    &search_files::SearchFiles,
     &list_files::ListFiles,
     &insert_content::InsertContent,
     &search_and_replace::SearchAndReplace,

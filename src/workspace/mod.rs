@@ -12,4 +12,5 @@ pub mod images;
 pub mod listing;
 pub mod paths;
 pub mod reading;
+pub mod search;
 pub mod write;

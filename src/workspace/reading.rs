@@ -196,7 +196,7 @@ pub fn extension(path: &Path) -> String {
 }
 
 /// Opens a regular file without ever blocking.
-fn open(path: &Path) -> Result<File, ReadError> {
+pub(super) fn open(path: &Path) -> Result<File, ReadError> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
