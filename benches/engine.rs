@@ -1,0 +1,27 @@
+//! What the engine costs a host: `figure <name> <value> <unit>`, the middle of all rounds. The model is a local server in
+//! another process (this program again). `-- child <figure> <server>` measures one figure alone, to be profiled.
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
+
+#[cfg(target_os = "linux")]
+#[path = "engine/figures.rs"]
+mod figures;
+#[cfg(target_os = "linux")]
+#[path = "engine/host.rs"]
+mod host;
+#[cfg(target_os = "linux")]
+#[path = "engine/measure.rs"]
+mod measure;
+#[cfg(target_os = "linux")]
+#[path = "engine/server.rs"]
+mod server;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    figures::main();
+}
+
+/// Memory and CPU of a process are read from `/proc`.
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("# engine: measured on Linux only");
+}
