@@ -6,5 +6,7 @@
 mod execute_command;
 #[path = "cases/provider_http.rs"]
 mod provider_http;
+#[path = "cases/slow_host.rs"]
+mod slow_host;
 #[path = "cases/structure.rs"]
 mod structure;

@@ -14,6 +14,8 @@ use crate::server::{self, ECHO, FLOOD, FLOOD_CHUNKS, FLOOD_TEXT, PACED, PACED_CH
 const ROUNDS: usize = 9;
 const PROMPTS: usize = 100;
 const IDLE: Duration = Duration::from_secs(2);
+/// After a task: its files are written, its question has waited long enough to change the session's state.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Figures of one process each: its name, what it measures, and the figures it prints.
 type Measurement = (&'static str, fn(&str) -> Vec<f64>, &'static [(&'static str, &'static str)]);
@@ -193,7 +195,7 @@ fn idle(server: &str) -> Vec<f64> {
     let host = Host::open(server);
     host.start(REPORT);
     host.result();
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(SETTLE);
     let before = cpu();
     std::thread::sleep(IDLE);
     vec![(cpu() - before) * 1000.0 / IDLE.as_secs_f64()]

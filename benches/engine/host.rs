@@ -1,14 +1,11 @@
 //! A host of one engine: starts tasks at the local server's models and reads what they report.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::slice;
 use std::time::Duration;
 
 use lapce_ai::engine::{Client, ClientOptions, Engine, EngineOptions};
 use lapce_ai::protocol::event::{Event, SessionState};
 use lapce_ai::protocol::request::Request;
-use lapce_ai::transport::{RawEvent, Waited};
+use lapce_ai::transport::Waited;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,7 +19,6 @@ pub struct Host {
     client: Client,
     _engine: Engine,
     folder: TempDir,
-    read: RefCell<VecDeque<(u64, Event)>>,
 }
 
 impl Host {
@@ -30,7 +26,7 @@ impl Host {
         let folder = TempDir::new().unwrap();
         let engine = Engine::open(options(server, &folder)).unwrap();
         let client = engine.client(ClientOptions::default()).unwrap();
-        Host { client, _engine: engine, folder, read: RefCell::default() }
+        Host { client, _engine: engine, folder }
     }
 
     /// Starts a task that `model` answers, in a session of its own; gives the session.
@@ -63,38 +59,20 @@ impl Host {
     /// Hands over events, each with the moment it was there, until `found` has what it looks for.
     pub fn until<T>(&self, mut found: impl FnMut(u64, Event) -> Option<T>) -> T {
         loop {
-            let next = self.read.borrow_mut().pop_front();
-            match next {
-                Some((at, event)) => {
-                    if let Some(found) = found(at, event) {
-                        return found;
-                    }
-                }
-                None => self.read(),
-            }
-        }
-    }
-
-    /// Takes the events that are there, waiting for the first.
-    fn read(&self) {
-        let mut events = [RawEvent::EMPTY; 64];
-        let count = self.client.next(&mut events).unwrap();
-        let at = now();
-        if count == 0 {
-            assert_eq!(self.client.wait(Some(LIMIT), Duration::ZERO), Waited::Ready, "no event for {LIMIT:?}");
-        }
-        for event in &events[..count] {
-            // SAFETY: the ring's bytes stay in place until the release below.
-            let bytes = unsafe { slice::from_raw_parts(event.ptr, event.len) };
-            let event = Event::decode(event.kind, bytes).unwrap();
-            match &event {
+            let Some(received) = self.client.receive().unwrap() else {
+                assert_eq!(self.client.wait(Some(LIMIT), Duration::ZERO), Waited::Ready, "no event for {LIMIT:?}");
+                continue;
+            };
+            let at = now();
+            match &received.event {
                 Event::RequestFailed(failed) => panic!("{}", failed.message),
                 Event::SessionState(session) if session.state == SessionState::Failed => panic!("{:?}", session.reason),
                 _ => {}
             }
-            self.read.borrow_mut().push_back((at, event));
+            if let Some(found) = found(at, received.event) {
+                return found;
+            }
         }
-        self.client.release(count);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A chat-completions server in a process of its own: as much HTTP/1.1 as one client needs. The model's name says what it
 //! answers; times are those of the system's monotonic clock, which server and host share.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -81,13 +81,18 @@ impl SessionHost {
     /// A message as it is now: complete ones are sent whole, once; growing ones by what was added.
     fn message(&self, task: &str, message: &UiMessage) {
         let id = message_id(message.ts);
+        // The JSON of a growing tool ask does not extend itself; the host gets it when it is complete.
+        let streams = !matches!(message.kind, UiKind::Ask(Ask::Tool | Ask::UseMcpServer));
         if message.partial != Some(true) {
-            self.lock().open.remove(&message.ts);
+            let open = self.lock().open.remove(&message.ts);
+            // What came with the completion itself: the additions alone make up the whole text.
+            let rest = open.and_then(|open| Some(message.text.as_ref()?.strip_prefix(&open.text)?.to_owned()));
+            if let Some(rest) = rest.filter(|_| streams) {
+                self.delta(id, message.kind, rest);
+            }
             self.send(id, Event::MessageEnd(event::MessageEnd::new(task, message)));
             return;
         }
-        // The JSON of a growing tool ask does not extend itself; the host gets it when it is complete.
-        let streams = !matches!(message.kind, UiKind::Ask(Ask::Tool | Ask::UseMcpServer));
         let text = if streams { message.text.clone().unwrap_or_default() } else { String::new() };
         let added = {
             let mut state = self.lock();

@@ -40,6 +40,8 @@ pub(super) struct Reply {
     pub model: String,
     usage: Option<Usage>,
     shown_reasoning: String,
+    /// Whether the thinking has headings (`**`).
+    headings: bool,
 }
 
 /// Why reading stopped.
@@ -156,6 +158,8 @@ impl Task {
                 self.present();
             }
             StreamChunk::Reasoning(text) => {
+                let seam = reply.reasoning.ends_with('*') && text.starts_with('*');
+                reply.headings |= seam || text.contains("**");
                 reply.reasoning.push_str(&text);
                 self.show_reasoning(reply, &text)?;
             }
@@ -171,11 +175,10 @@ impl Task {
 
     /// Shows thinking; headings that follow a sentence directly get a paragraph of their own.
     fn show_reasoning(self: &Arc<Self>, reply: &mut Reply, added: &str) -> Result<(), Aborted> {
-        if !reply.reasoning.contains("**") && self.say_more(Say::Reasoning, added)? {
+        if !reply.headings && self.say_more(Say::Reasoning, added)? {
             return Ok(());
         }
-        let shown =
-            if reply.reasoning.contains("**") { separate_headings(&reply.reasoning) } else { reply.reasoning.clone() };
+        let shown = if reply.headings { separate_headings(&reply.reasoning) } else { reply.reasoning.clone() };
         if let Some(more) = shown.strip_prefix(reply.shown_reasoning.as_str())
             && !reply.shown_reasoning.is_empty()
             && self.say_more(Say::Reasoning, more)?
@@ -184,7 +187,7 @@ impl Task {
             return Ok(());
         }
         self.say(Say::Reasoning, Some(shown.clone()), &[], Some(true), Extra::default())?;
-        if reply.reasoning.contains("**") {
+        if reply.headings {
             reply.shown_reasoning = shown;
         }
         Ok(())
