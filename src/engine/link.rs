@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::outbox::{BACKLOG_LIMIT, Merge, Outbox, Outgoing, Sink};
 use crate::protocol::event::{Class, Event};
@@ -59,13 +60,14 @@ pub struct Link {
     released: AtomicU64,
     /// Told whenever backlog went into the ring.
     moved: Notify,
+    gone: CancellationToken,
 }
 
 impl Link {
     /// A client with its ring; `arena` bytes large.
     pub fn new(client: u32, capabilities: Vec<String>, blobs: Arc<Blobs>, events: EventWriter, arena: usize) -> Link {
-        let (outbox, released_word, released, moved) = Default::default();
-        Link { client, capabilities, blobs, events, arena, outbox, released_word, released, moved }
+        let (outbox, released_word, released, moved, gone) = Default::default();
+        Link { client, capabilities, blobs, events, arena, outbox, released_word, released, moved, gone }
     }
 
     /// Sends an event; never blocks.
@@ -91,6 +93,9 @@ impl Link {
             control: kind.is_control(),
             coalesced: false,
         };
+        if self.gone.is_cancelled() {
+            return;
+        }
         let mut outbox = self.lock();
         outbox.send(outgoing, self);
         if outbox.total_backlog() > 0 {
@@ -125,7 +130,7 @@ impl Link {
             tokio::pin!(moved);
             // Registered before the look, so that a move in between is not missed.
             moved.as_mut().enable();
-            if self.lock().backlog(session) <= BACKLOG_LIMIT || self.events.is_broken() {
+            if self.lock().backlog(session) <= BACKLOG_LIMIT || self.events.is_broken() || self.gone.is_cancelled() {
                 return;
             }
             moved.await;
@@ -145,8 +150,14 @@ impl Link {
 
     /// Lets everybody go who waits for this client, which is gone.
     pub fn detach(&self) {
+        self.gone.cancel();
         *self.lock() = Outbox::default();
         self.moved.notify_waiters();
+    }
+
+    /// Whether the client is gone, and how to wait for that.
+    pub fn gone(&self) -> &CancellationToken {
+        &self.gone
     }
 
     fn lock(&self) -> MutexGuard<'_, Outbox> {

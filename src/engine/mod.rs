@@ -105,7 +105,7 @@ impl Engine {
         let blobs = Arc::new(Blobs::default());
         let link = Arc::new(Link::new(number, options.capabilities, blobs.clone(), engine_end.events, arena));
         self.core.attach(link.clone());
-        self.core.runtime.spawn(router::serve(self.core.clone(), link, engine_end.requests));
+        router::serve(self.core.clone(), link, engine_end.requests);
         let core = self.core.clone();
         Ok(Client::new(number, core.generation, client_end.events, client_end.requests, blobs, core))
     }

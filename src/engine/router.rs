@@ -24,24 +24,55 @@ pub type Outcome = Result<Value, RequestFailed>;
 
 /// Reads a client's requests until it is gone or breaks its ring.
 #[cfg(unix)]
-pub async fn serve(core: Arc<Core>, link: Arc<Link>, requests: RequestReader) {
-    let Ok(mut bell) = requests.watch() else { return core.detach(link.client) };
-    let mut body = AlignedVec::new();
-    loop {
+pub fn serve(core: Arc<Core>, link: Arc<Link>, requests: RequestReader) {
+    let runtime = core.runtime.clone();
+    runtime.spawn(async move {
+        let Ok(mut bell) = requests.watch() else { return core.detach(link.client) };
+        let mut body = AlignedVec::new();
         // Receive first: a request may have come before the bell was watched.
-        loop {
-            match bell.get_mut().receive(&mut body) {
-                Ok(Some(head)) => received(&core, &link, head, &body),
-                Ok(None) => break,
-                Err(_) => return core.detach(link.client),
+        while drain(&core, &link, bell.get_mut(), &mut body) {
+            tokio::select! {
+                ready = bell.readable_mut() => match ready {
+                    Ok(mut ready) => ready.clear_ready(),
+                    Err(_) => return core.detach(link.client),
+                },
+                () = link.gone().cancelled() => return,
             }
         }
-        link.refill();
-        match bell.readable_mut().await {
-            Ok(mut ready) => ready.clear_ready(),
-            Err(_) => return core.detach(link.client),
+    });
+}
+
+/// Reads a client's requests until it is gone or breaks its ring: in a thread that waits for the bell's event.
+#[cfg(windows)]
+pub fn serve(core: Arc<Core>, link: Arc<Link>, mut requests: RequestReader) {
+    let waker = requests.waker();
+    let watched = link.clone();
+    core.runtime.spawn(async move {
+        watched.gone().cancelled().await;
+        waker.wake();
+    });
+    std::thread::spawn(move || {
+        let mut body = AlignedVec::new();
+        while !link.gone().is_cancelled() && drain(&core, &link, &mut requests, &mut body) {
+            requests.wait();
+        }
+    });
+}
+
+/// Takes all requests that are there and makes use of room that was freed. False when the ring is broken.
+fn drain(core: &Arc<Core>, link: &Arc<Link>, requests: &mut RequestReader, body: &mut AlignedVec) -> bool {
+    loop {
+        match requests.receive(body) {
+            Ok(Some(head)) => received(core, link, head, body),
+            Ok(None) => break,
+            Err(_) => {
+                core.detach(link.client);
+                return false;
+            }
         }
     }
+    link.refill();
+    true
 }
 
 /// Takes one request and sees to its answer.

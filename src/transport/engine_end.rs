@@ -134,6 +134,31 @@ impl RequestReader {
     }
 }
 
+/// Wakes a reader that waits.
+#[cfg(windows)]
+pub struct Waker(super::os::Ringer);
+
+#[cfg(windows)]
+impl Waker {
+    /// Ends the present or the next wait.
+    pub fn wake(&self) {
+        self.0.ring();
+    }
+}
+
+#[cfg(windows)]
+impl RequestReader {
+    /// What ends [`wait`](Self::wait) from elsewhere.
+    pub fn waker(&self) -> Waker {
+        Waker(self.consumer.bell.ringer())
+    }
+
+    /// Blocks until the bell rings: for requests, freed room, or a [`Waker`].
+    pub fn wait(&mut self) {
+        self.consumer.bell.wait(None);
+    }
+}
+
 #[cfg(unix)]
 impl std::os::fd::AsFd for RequestReader {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {

@@ -32,6 +32,8 @@ mod tests;
 
 pub use client_end::{ClientEnd, EventReader, RequestWriter, Waited};
 pub use consumer::RawEvent;
+#[cfg(windows)]
+pub use engine_end::Waker;
 pub use engine_end::{EngineEnd, EventWriter, RequestReader, RingCounters};
 pub use error::{Breach, TransportError};
 pub use header::Identity;

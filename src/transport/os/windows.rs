@@ -76,6 +76,11 @@ impl Ringer {
 }
 
 impl Bell {
+    /// Another end that rings this bell.
+    pub(in crate::transport) fn ringer(&self) -> Ringer {
+        Ringer(self.0.clone())
+    }
+
     /// Silences the bell.
     pub(in crate::transport) fn drain(&self) {
         // SAFETY: a handle that we own.
