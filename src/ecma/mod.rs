@@ -2,9 +2,9 @@
 //! units and trims the ECMAScript white-space set (spec 01 §0). Everything here works on `&str` and never
 //! materialises UTF-16 unless it must. A leaf: uses nothing of ours, does no I/O.
 
-pub mod replace;
-
 pub mod collate;
+pub mod replace;
+pub mod sort;
 
 /// True for the ECMAScript white-space and line-terminator set (`\s`, `trim`): TAB, LF, VT, FF, CR, SPACE,
 /// U+00A0, U+FEFF, U+2028, U+2029 and Unicode `Zs`. U+0085 is not in it.

@@ -12,7 +12,7 @@ use ignore::WalkBuilder;
 use super::access::Access;
 use super::gitignore::Patterns;
 use super::paths;
-use crate::ecma::collate;
+use crate::ecma::{self, collate};
 
 /// Directories that are not entered; `.*` stands for every hidden one (spec 06 §B.1).
 pub const IGNORED_DIRECTORIES: [&str; 17] = [
@@ -98,12 +98,12 @@ pub fn lines(
     show_ignored: bool,
     mark_protected: bool,
 ) -> Vec<String> {
-    let mut entries: Vec<(String, &String)> = files.iter().map(|file| (paths::relative(base, file), file)).collect();
-    entries.sort_by(|a, b| compare_paths(&a.0, &b.0));
+    let entries: Vec<String> = files.iter().map(|file| paths::relative(base, file)).collect();
+    let entries = ecma::sort::sort(entries, |a, b| compare_paths(a, b));
     let Some(access) = access else {
-        return entries.into_iter().map(|(relative, _)| relative).collect();
+        return entries;
     };
-    let mark = |(relative, _): (String, &String)| {
+    let mark = |relative: String| {
         if !access.accessible(paths::resolve(base, &relative)) {
             show_ignored.then(|| format!("🔒 {relative}"))
         } else if mark_protected && access.is_protected(paths::resolve(base, &relative)) {
@@ -125,10 +125,8 @@ fn compare_paths(a: &str, b: &str) -> std::cmp::Ordering {
         match (i + 1 == a.len(), i + 1 == b.len()) {
             (true, false) => return std::cmp::Ordering::Less,
             (false, true) => return std::cmp::Ordering::Greater,
-            _ => match collate::compare_base_numeric(x, y) {
-                std::cmp::Ordering::Equal => {}
-                order => return order,
-            },
+            // Names that differ in case or accents only are equal here, whatever follows them.
+            _ => return collate::compare_base_numeric(x, y),
         }
     }
     a.len().cmp(&b.len())
