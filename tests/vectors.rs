@@ -22,6 +22,8 @@ mod provider_requests;
 mod stub;
 #[path = "vectors/support.rs"]
 mod support;
+#[path = "vectors/task_runs.rs"]
+mod task_runs;
 #[path = "vectors/text_utils.rs"]
 mod text_utils;
 #[path = "vectors/tool_results.rs"]
@@ -53,7 +55,7 @@ fn areas() -> Vec<Area> {
         Area::missing("ghost_parser"),
         Area::missing("misc"),
         Area::missing("prompt_structure"),
-        Area::missing("task_runs"),
+        task_runs::area(),
     ]
 }
 

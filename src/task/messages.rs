@@ -148,7 +148,6 @@ impl Task {
         let ts = self.next_ts(state);
         let mut message = UiMessage::new(ts, UiKind::Ask(ask), Some(text));
         message.partial = Some(true);
-        message.progress_status = progress;
         message.is_protected = protected;
         self.append(state, message);
         self.supersede(state, ts);
@@ -208,7 +207,6 @@ impl Task {
         } else {
             let mut message = UiMessage::new(self.next_ts(state), UiKind::Ask(ask), text);
             message.is_protected = protected;
-            message.progress_status = progress;
             self.append(state, message);
         }
         let message = state.ui.last().cloned().unwrap_or_else(|| UiMessage::new(0, UiKind::Ask(ask), None));

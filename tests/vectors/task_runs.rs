@@ -1,0 +1,105 @@
+//! `task_runs`: whole runs of a real session with a scripted provider, scripted answers and real tools on a temporary
+//! workspace. Outputs are brought into the recorded form by [`report`]; parts that a deviation changes are compared apart.
+
+#[path = "task_runs/drive.rs"]
+mod drive;
+#[path = "task_runs/report.rs"]
+mod report;
+#[path = "task_runs/world.rs"]
+mod world;
+
+use lapce_ai::protocol::tool::ToolName;
+use serde_json::Value;
+
+use crate::support::{Area, Deviation, Outcome, equal};
+
+pub fn area() -> Area {
+    Area::new("task_runs", run, DEVIATIONS)
+}
+
+static DEVIATIONS: &[Deviation] = &[
+    Deviation {
+        id: "D03",
+        cases: &["stream-error-resume", "stream-error-tool-lost"],
+        applies: |input| fails_after_a_chunk(input),
+        check: |_, ours, recorded| same_but(ours, recorded, &["ui", "history", "tool_usage", "messages", "asks"]),
+    },
+    Deviation {
+        id: "D19",
+        cases: &["cancel-mid-stream"],
+        applies: |input| input.to_string().contains("\"cancel\"") || input.to_string().contains("\"clear\""),
+        check: |_, ours, recorded| same_but(ours, recorded, &["ui", "tool_usage", "messages", "files_changed"]),
+    },
+];
+
+/// A stream that gives something and then fails: the reference loses the chunk before the error.
+fn fails_after_a_chunk(input: &Value) -> bool {
+    input["turns"].as_array().into_iter().flatten().any(|turn| {
+        let chunks = turn.as_array().map(Vec::as_slice).unwrap_or_default();
+        chunks.iter().position(|chunk| chunk.get("$throw").is_some()).is_some_and(|at| at > 0)
+    })
+}
+
+/// Equal but for values under these keys.
+fn same_but(ours: &Value, recorded: &Value, keys: &[&str]) -> Result<(), String> {
+    let (ours, recorded) = (without(ours, keys), without(recorded, keys));
+    if equal(&ours, &recorded) { Ok(()) } else { Err(format!("differs elsewhere: {ours} / {recorded}")) }
+}
+
+fn without(value: &Value, keys: &[&str]) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
+            Value::Object(kept.map(|(key, value)| (key.clone(), without(value, keys))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(|item| without(item, keys)).collect()),
+        other => other.clone(),
+    }
+}
+
+fn run(input: &Value) -> Outcome {
+    if let Some(what) = missing(input) {
+        return Outcome::Missing(what);
+    }
+    // Commands take real time; everything else runs on a clock that jumps over waits.
+    let commands = input["turns"].to_string().contains("<execute_command>");
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all();
+    if !commands {
+        builder.start_paused(true);
+    }
+    let runtime = builder.build().expect("a runtime");
+    let begun = std::time::Instant::now();
+    let output = runtime.block_on(drive::drive(input));
+    if std::env::var_os("SLOW").is_some() && begun.elapsed().as_millis() > 1500 {
+        println!("slow: {:?} {}", begun.elapsed(), &input["turns"].to_string().chars().take(100).collect::<String>());
+    }
+    runtime.shutdown_background();
+    Outcome::Output(output)
+}
+
+/// What this case needs and nobody has built yet.
+fn missing(input: &Value) -> Option<String> {
+    let turns = input["turns"].to_string();
+    let tool = ToolName::ALL
+        .iter()
+        .find(|tool| turns.contains(&format!("<{tool}>")) && lapce_ai::tools::find(**tool).is_none());
+    if let Some(tool) = tool {
+        return Some(format!("tool {tool}"));
+    }
+    if input["settings"]["enableCheckpoints"] == true {
+        return Some("checkpoints".into());
+    }
+    let whole = input.to_string();
+    for (mark, what) in [("\"touch\"", "file watching"), ("\"edit_document\"", "an editor that a user types in")] {
+        if whole.contains(mark) {
+            return Some(what.into());
+        }
+    }
+    if input["settings"]["condensingApiConfigId"].is_string() {
+        return Some("condensing profiles".into());
+    }
+    let text = input["task"].as_str().unwrap_or_default();
+    let mentions = text.split(char::is_whitespace).any(|word| word.starts_with('@') || word.starts_with('/'));
+    mentions.then(|| "mentions and slash commands".into())
+}
