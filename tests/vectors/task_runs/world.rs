@@ -61,7 +61,13 @@ impl World {
         files.sort();
         let mut texts = Texts::builtin().with_pack("").unwrap();
         for file in files {
-            texts = texts.with_pack(&std::fs::read_to_string(&file).unwrap()).unwrap();
+            let pack = std::fs::read_to_string(&file).unwrap();
+            for entry in pack.split("\n[[").map(|entry| entry.trim_start_matches("[[")) {
+                // Codes of tools that are not built yet have no text to replace.
+                if entry.split_once("]]").is_some_and(|(id, _)| texts.has(id)) {
+                    texts = texts.with_pack(&format!("[[{entry}")).unwrap();
+                }
+            }
         }
         let result = self.input["after"].as_array().into_iter().flatten().find_map(|a| a["finish_subtask"].as_str());
         if let Some(result) = result {
