@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use super::report;
-use super::world::{Host, Prompt, Scripted, World, strings, text};
+use super::world::{Host, PATIENCE, Prompt, Scripted, World, strings, text};
 
 /// The saved task's id.
 const SAVED: &str = "saved-task";
@@ -71,7 +71,8 @@ pub async fn drive(input: &Value) -> Value {
     let output = report::output(&world, &storage, &first_mode, waiting);
     running.abort();
     let _ = running.await;
-    mapped(&output, &workspace.to_string_lossy(), "/ws")
+    let output = mapped(&output, &workspace.to_string_lossy(), "/ws");
+    mapped(&output, &root.to_string_lossy(), "")
 }
 
 /// Answers questions until nothing happens any more; the question that waits then.
@@ -84,7 +85,8 @@ async fn until_rest(
     loop {
         // A short silence ends a run that cannot go on; a long one ends any.
         let ended = world.no_more_turns.load(Ordering::SeqCst) || last.is_some();
-        let silence = if ended { Duration::from_millis(700) } else { Duration::from_secs(8) };
+        let longest = if super::takes_real_time(&world.input) { 8 } else { 3600 };
+        let silence = if ended { Duration::from_millis(700) } else { Duration::from_secs(longest) };
         let Ok(Some(ts)) = tokio::time::timeout(silence, opened.recv()).await else {
             return last;
         };
@@ -92,7 +94,6 @@ async fn until_rest(
         let Some(ask) = pending(world, ts) else { continue };
         let named = script.front().is_some_and(|answer| answer["ask"] == ask.as_str());
         if ask == "command_output" && !named {
-            world.stalled.store(true, Ordering::SeqCst);
             continue;
         }
         let never = script.front().is_some_and(|answer| answer["when"] == "never");
@@ -107,7 +108,10 @@ async fn until_rest(
         let Some(answer) = script.pop_front() else { continue };
         if answer["when"] == "stream_end" {
             world.stalled.store(true, Ordering::SeqCst);
-            while !world.open.lock().unwrap().is_empty() {
+            for _ in 0..PATIENCE {
+                if world.open.lock().unwrap().is_empty() {
+                    break;
+                }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

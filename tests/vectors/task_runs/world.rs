@@ -23,6 +23,9 @@ use lapce_ai::task::session::{Command, SessionHandle};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+/// Milliseconds a stub waits for what should come soon.
+pub const PATIENCE: usize = 10_000;
+
 /// State of one run, shared by all its stubs.
 pub struct World {
     pub input: Value,
@@ -142,7 +145,8 @@ impl TaskHost for Host {
                 let _ = world.asks.send(message.ts);
             }
             TaskEvent::AskClosed { task, ts, how } if how == "approved" || how == "denied" => {
-                let view = world.tasks.lock().unwrap()[world.instance_unlocked(&task)].1.clone();
+                let index = world.instance(&task);
+                let view = world.tasks.lock().unwrap()[index].1.clone();
                 let kind = view.and_then(|v| v.snapshot().ui.iter().find(|m| m.ts == ts).map(|m| m.kind));
                 let name = match kind {
                     Some(UiKind::Ask(ask)) => ask.as_str(),
@@ -311,13 +315,9 @@ fn chunk(item: &Value) -> Result<StreamChunk, ProviderError> {
 }
 
 impl World {
-    fn instance_unlocked(&self, id: &str) -> usize {
-        self.instance(id)
-    }
-
     /// Waits until the presenter is at rest, or waits for an answer that does not come now.
     async fn until_rest(&self, task: usize) {
-        loop {
+        for _ in 0..PATIENCE {
             let view = self.tasks.lock().unwrap()[task].1.clone();
             let rests = view.is_none_or(|view| view.presenter_at_rest());
             if rests || self.stalled.load(Ordering::SeqCst) {
@@ -329,7 +329,7 @@ impl World {
 
     /// A subtask's answer begins when its parent's stream is closed.
     async fn until_parent_is_done(&self, task: usize) {
-        loop {
+        for _ in 0..PATIENCE {
             let others = self.open.lock().unwrap().iter().any(|open| *open < task);
             if !others {
                 return;
