@@ -8,7 +8,7 @@ use lapce_ai::protocol::event::Event;
 use serde_json::json;
 
 use crate::host::Host;
-use crate::measure::{cpu, memory, now, peak, reset_peak};
+use crate::measure::{cpu, cpu_beside_main, memory, now, peak, reset_peak};
 use crate::server::{self, ECHO, FLOOD, FLOOD_CHUNKS, FLOOD_TEXT, PACED, PACED_CHUNKS, REPORT};
 
 const ROUNDS: usize = 9;
@@ -190,15 +190,15 @@ fn stream(server: &str) -> Vec<f64> {
     vec![spent, peak() - before.1]
 }
 
-/// CPU while nothing happens, after a task.
+/// CPU of the engine while nothing happens, after a task.
 fn idle(server: &str) -> Vec<f64> {
     let host = Host::open(server);
     host.start(REPORT);
     host.result();
     std::thread::sleep(SETTLE);
-    let before = cpu();
+    let before = cpu_beside_main();
     std::thread::sleep(IDLE);
-    vec![(cpu() - before) * 1000.0 / IDLE.as_secs_f64()]
+    vec![(cpu_beside_main() - before) * 1000.0 / IDLE.as_secs_f64()]
 }
 
 fn millis(nanos: u64) -> f64 {
