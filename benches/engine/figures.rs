@@ -17,16 +17,16 @@ const IDLE: Duration = Duration::from_secs(2);
 /// After a task: its files are written, its question has waited long enough to change the session's state.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Figures of one process each: its name, what it measures, and the figures it prints.
-type Measurement = (&'static str, fn(&str) -> Vec<f64>, &'static [(&'static str, &'static str)]);
+/// What one child measures: its name, how, and the figures it prints, each with unit and upper bound.
+type Measurement = (&'static str, fn(&str) -> Vec<f64>, &'static [(&'static str, &'static str, f64)]);
 const MEASUREMENTS: &[Measurement] = &[
-    ("ready", ready, &[("engine.ready", "ms")]),
-    ("rss", rss, &[("engine.rss_idle", "MB"), ("engine.anonymous_idle", "MB")]),
-    ("prompt", prompt_to_request, &[("engine.prompt_to_request", "ms")]),
-    ("byte", byte_to_event, &[("engine.byte_to_event", "ms")]),
-    ("tool", tool_round_trip, &[("engine.tool_round_trip", "ms")]),
-    ("stream", stream, &[("engine.stream_20k_cpu", "s"), ("engine.stream_20k_rss_growth", "MB")]),
-    ("idle", idle, &[("engine.idle_cpu", "ms/s")]),
+    ("ready", ready, &[("engine.ready", "ms", 20.0)]),
+    ("rss", rss, &[("engine.rss_idle", "MB", 15.0), ("engine.anonymous_idle", "MB", 15.0)]),
+    ("prompt", prompt_to_request, &[("engine.prompt_to_request", "ms", 5.0)]),
+    ("byte", byte_to_event, &[("engine.byte_to_event", "ms", 0.5)]),
+    ("tool", tool_round_trip, &[("engine.tool_round_trip", "ms", 15.0)]),
+    ("stream", stream, &[("engine.stream_20k_cpu", "s", 0.25), ("engine.stream_20k_rss_growth", "MB", 20.0)]),
+    ("idle", idle, &[("engine.idle_cpu", "ms/s", 0.0)]),
 ];
 
 pub fn main() {
@@ -47,8 +47,9 @@ fn all() {
     let server = Server::spawn();
     for (name, _, figures) in MEASUREMENTS {
         let rounds: Vec<Vec<f64>> = (0..ROUNDS).map(|_| child(name, &server.address)).collect();
-        for (at, (figure, unit)) in figures.iter().enumerate() {
+        for (at, (figure, unit, bound)) in figures.iter().enumerate() {
             let mut values: Vec<f64> = rounds.iter().map(|round| round[at]).collect();
+            println!("# bound {figure} {bound} {unit}");
             println!("figure {figure} {:.3} {unit}", median(&mut values));
             println!("# {figure} quietest {:.3} {unit}", values[0]);
         }
