@@ -7,6 +7,15 @@ use std::{env, fs};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     pack_texts(&["src/prompt/layout", "src/prompt/text"], &out.join("texts.bin"))?;
+    link_arguments()
+}
+
+/// ELF: the soname carries the ABI version; the library stays loaded after `dlclose`, since its threads may still run.
+fn link_arguments() -> Result<(), Box<dyn std::error::Error>> {
+    if matches!(env::var("CARGO_CFG_TARGET_OS")?.as_str(), "linux" | "android" | "freebsd") {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,liblapce_ai.so.0");
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
     Ok(())
 }
 

@@ -4,6 +4,9 @@
 #[cfg(unix)]
 #[path = "cases/execute_command.rs"]
 mod execute_command;
+#[cfg(target_os = "linux")]
+#[path = "cases/hosts.rs"]
+mod hosts;
 #[path = "cases/provider_http.rs"]
 mod provider_http;
 #[path = "cases/slow_host.rs"]

@@ -32,8 +32,7 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> io::Result<()> {
     }
     file.sync_all()?;
     drop(file);
-    fs::rename(&temporary.0, &target)?;
-    std::mem::forget(temporary);
+    temporary.rename(&target)?;
     sync_folder(&target);
     Ok(())
 }
@@ -70,8 +69,21 @@ impl Temporary {
     }
 }
 
+impl Temporary {
+    /// Puts the file into place.
+    fn rename(mut self, target: &Path) -> io::Result<()> {
+        fs::rename(&self.0, target)?;
+        // Nothing is left to remove.
+        self.0 = PathBuf::new();
+        Ok(())
+    }
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
+        if self.0.as_os_str().is_empty() {
+            return;
+        }
         // Best effort: the write has already failed.
         let _ = fs::remove_file(&self.0);
     }
