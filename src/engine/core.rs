@@ -114,6 +114,7 @@ impl Core {
         };
         let providers = providers::Surroundings { http, wording };
         let history = History::new(storage.join("task_history.json"));
+        runtime.spawn(history.clone().keep_saved());
         let surroundings = Surroundings {
             now_ms: Arc::new(surroundings::now_ms),
             new_id: Arc::new(surroundings::new_id),

@@ -2,10 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::task::history::HistoryItem;
 use crate::task::host::TaskHistory;
 use crate::workspace::write::write_atomic;
+
+/// How long changes are gathered before they are written.
+const SETTLE: Duration = Duration::from_millis(300);
 
 /// The list with its file. Read at first use; written behind, so that a burst of changes costs one write.
 pub struct History {
@@ -13,6 +19,8 @@ pub struct History {
     state: Mutex<State>,
     /// Held while the file is written, so that writes do not overtake each other.
     writing: Mutex<()>,
+    /// Told of every change.
+    dirty: Notify,
 }
 
 #[derive(Default)]
@@ -27,7 +35,18 @@ struct State {
 impl History {
     /// The list of this file.
     pub fn new(file: PathBuf) -> Arc<History> {
-        Arc::new(History { file, state: Mutex::default(), writing: Mutex::default() })
+        Arc::new(History { file, state: Mutex::default(), writing: Mutex::default(), dirty: Notify::new() })
+    }
+
+    /// Writes the file a moment after each burst of changes, for as long as the runtime lives.
+    pub async fn keep_saved(self: Arc<Self>) {
+        loop {
+            self.dirty.notified().await;
+            tokio::time::sleep(SETTLE).await;
+            let list = self.clone();
+            // What could not be written is still marked as changed, and goes with the next change or at close.
+            let _ = tokio::task::spawn_blocking(move || list.save()).await;
+        }
     }
 
     /// Newest first, from `skip` on, those whose text holds all words of `query`; at most `limit`.
@@ -106,6 +125,7 @@ impl TaskHistory for History {
             None => items.push(item),
         }
         state.changed = true;
+        self.dirty.notify_one();
     }
 }
 
