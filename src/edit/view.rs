@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::diagnostics::{self, FileDiagnostics};
 use super::patch::pretty_patch;
-use crate::workspace::paths;
+use crate::workspace::{paths, reading};
 
 /// Why an editor step failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -184,7 +184,10 @@ impl EditView {
         let original = match kind {
             EditKind::Create => String::new(),
             EditKind::Modify => {
-                let bytes = tokio::fs::read(&path).await.map_err(|cause| EditorError::io(&path, &cause))?;
+                let file = path.clone();
+                let read = tokio::task::spawn_blocking(move || reading::read_all(&file)).await;
+                let bytes = read.map_err(|cause| EditorError::Failed(cause.to_string()))?;
+                let bytes = bytes.map_err(|cause| EditorError::Failed(cause.to_string()))?;
                 String::from_utf8_lossy(&bytes).into_owned()
             }
         };

@@ -304,10 +304,16 @@ impl Task {
         }
         self.aborted.cancel();
         self.lifecycle("taskAborted", Value::Null);
+        // A command somebody waited for ends with the task; those let go into the background stay there (spec 06 §D.6).
+        self.services.surroundings.terminals.operate(&self.id, false);
         self.services.surroundings.terminals.release(&self.id);
         self.turn().closed = true;
         self.progress.notify_waiters();
         self.persist_ui();
+        // Stopped before its first request, a task has no API file yet, without which it could not be opened again.
+        if self.state().api.is_empty() {
+            self.persist_api();
+        }
     }
 
     /// Appends to the API conversation.

@@ -56,7 +56,8 @@ impl Task {
             let metadata = self.metadata(&settings, &model.id);
             let request =
                 ChatRequest { system: system.clone(), messages: Arc::new(messages), metadata: Some(metadata) };
-            let mut stream = provider.stream(request);
+            // Fused: a stream that ended at once is looked at again.
+            let mut stream: ChunkStream = Box::pin(provider.stream(request).fuse());
             self.turn().waiting_first = true;
             self.progress.notify_waiters();
             self.unless_aborted(self.services.host.ready()).await?;

@@ -11,7 +11,7 @@ use crate::edit::view::{EditorError, SaveOptions, Saved};
 use crate::prompt::text::{Texts, context};
 use crate::protocol::message::{Ask, Say};
 use crate::protocol::tool::{ParamName, ToolCall};
-use crate::workspace::paths;
+use crate::workspace::{paths, reading};
 
 /// The value of a parameter, unless it is absent or empty.
 pub(super) fn given(call: &ToolCall, name: ParamName) -> Option<&str> {
@@ -74,8 +74,10 @@ impl Target {
 
     /// Its text as UTF-8, invalid bytes replaced.
     pub async fn read(&self) -> Result<String, ToolError> {
-        let bytes = tokio::fs::read(&self.absolute).await;
-        let bytes = bytes.map_err(|cause| ToolError::Failed(format!("{}: {cause}", self.absolute.display())))?;
+        let path = self.absolute.clone();
+        let read = tokio::task::spawn_blocking(move || reading::read_all(&path)).await;
+        let bytes = read.map_err(|cause| ToolError::Failed(cause.to_string()))?;
+        let bytes = bytes.map_err(|cause| ToolError::Failed(cause.to_string()))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

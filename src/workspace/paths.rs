@@ -76,7 +76,29 @@ pub fn equal(a: Option<&str>, b: Option<&str>) -> bool {
 /// Whether an absolute path lies in none of the workspace folders.
 pub fn outside_workspace(folders: &[PathBuf], absolute: &Path) -> bool {
     let absolute = normalise(absolute);
-    !folders.iter().any(|folder| absolute.starts_with(normalise(folder)))
+    let inside = |path: &Path, place: &dyn Fn(&Path) -> Option<PathBuf>| {
+        folders.iter().filter_map(|folder| place(&normalise(folder))).any(|folder| path.starts_with(folder))
+    };
+    if !inside(&absolute, &|folder| Some(folder.to_owned())) {
+        return true;
+    }
+    // A link inside may lead out.
+    real(&absolute).is_none_or(|absolute| !inside(&absolute, &real))
+}
+
+/// Where a path leads once all links on its way are followed; what does not exist yet stays as named. `None` when a link
+/// leads nowhere.
+fn real(path: &Path) -> Option<PathBuf> {
+    for existing in path.ancestors() {
+        if let Ok(resolved) = existing.canonicalize() {
+            let rest = path.strip_prefix(existing).unwrap_or(Path::new(""));
+            return Some(if rest.as_os_str().is_empty() { resolved } else { resolved.join(rest) });
+        }
+        if existing.is_symlink() {
+            return None;
+        }
+    }
+    Some(path.to_owned())
 }
 
 /// `to` as seen from `from`, both absolute and compared after normalising; empty when they are equal.
