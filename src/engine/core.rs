@@ -25,7 +25,7 @@ use crate::prompt::text::Texts;
 use crate::protocol::event::SessionState;
 use crate::protocol::ids::SessionId;
 use crate::providers::{self, Wording};
-use crate::task::host::{Surroundings, TaskHost};
+use crate::task::host::{ProviderFactory, Surroundings, TaskHost};
 use crate::task::session::{self, SessionHandle};
 use crate::terminal::{Direct, Terminals};
 
@@ -50,6 +50,8 @@ pub struct Core {
     pub runtime: tokio::runtime::Handle,
     numbers: Arc<Numbers>,
     providers: providers::Surroundings,
+    /// Makes providers for raw calls; keeps the last one, and with it its connections and its place in a transcript.
+    raw_provider: Arc<ProviderFactory>,
     surroundings: Surroundings,
     clients: Mutex<HashMap<u32, Arc<Link>>>,
     sessions: Mutex<HashMap<u32, Entry>>,
@@ -143,6 +145,7 @@ impl Core {
             counters: Counters::default(),
             runtime,
             numbers: Arc::default(),
+            raw_provider: provider_cache::cached(providers.clone()),
             providers,
             surroundings,
             clients: Mutex::default(),
@@ -207,6 +210,10 @@ impl Core {
         let entry =
             Entry { client: link.client, host: host.clone(), handle: Some(handle.clone()), settings: settings.clone() };
         self.sessions().insert(number, entry);
+        // The client or the engine may have gone while its last requests were read: nobody else would end this session.
+        if self.is_closed() || !self.clients().contains_key(&link.client) {
+            self.end_session(number);
+        }
         self.counters.sessions.fetch_add(1, Ordering::Relaxed);
         // The second request of a task counts tokens; the model's first answer takes longer than this.
         self.runtime.spawn_blocking(providers::tokens::warm);
@@ -242,6 +249,13 @@ impl Core {
         Some(Session { id, host: entry.host, handle: entry.handle?, settings: entry.settings })
     }
 
+    /// Lets go of a session, which aborts and ends.
+    pub fn end_session(&self, number: u32) {
+        if let Some(entry) = self.sessions().get_mut(&number) {
+            entry.handle = None;
+        }
+    }
+
     /// How many sessions live.
     pub fn session_count(&self) -> usize {
         self.sessions().len()
@@ -255,7 +269,7 @@ impl Core {
         &self,
         settings: &crate::settings::Settings,
     ) -> Result<Arc<dyn providers::Provider>, providers::ProviderError> {
-        providers::create(settings, &self.providers)
+        (self.raw_provider)(settings)
     }
 
     /// Whether the engine was closed.

@@ -12,6 +12,7 @@ use crate::settings::modes::{self, Mode};
 use crate::task::host::{PromptRequest, SystemPrompt};
 use crate::tools;
 use crate::workspace::access::Access;
+use crate::workspace::reading;
 
 /// Builds system prompts.
 pub struct StandardPrompt {
@@ -91,7 +92,7 @@ fn rules(texts: &Texts, cwd: &Path, use_agent_rules: bool) -> Vec<String> {
     rules.extend(Access::load(cwd).instructions(&texts.get("ignore.instructions")));
     if use_agent_rules {
         let agent_rules = ["AGENTS.md", "AGENT.md"].into_iter().find_map(|name| {
-            let text = std::fs::read_to_string(cwd.join(name)).ok()?;
+            let text = String::from_utf8(reading::read_all(&cwd.join(name)).ok()?).ok()?;
             let text = crate::ecma::trim(&text);
             (!text.is_empty()).then(|| format!("# Agent Rules Standard ({name}):\n{text}"))
         });

@@ -1,9 +1,11 @@
 //! Requests of one client: received, decoded, carried out, answered.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures::FutureExt;
 use rkyv::util::AlignedVec;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +18,8 @@ use crate::protocol::ids::SessionId;
 use crate::protocol::json::Json;
 use crate::protocol::record::DecodeError;
 use crate::protocol::request::{self, Request, Response, TerminalAction};
+use crate::settings::modes;
+use crate::task::host::SettingsSource;
 use crate::task::session::{Command, CommandError};
 use crate::transport::{RecordHead, RequestReader};
 
@@ -97,8 +101,15 @@ fn received(core: &Arc<Core>, link: &Arc<Link>, head: RecordHead, body: &[u8]) {
         Execution::Later(future) => {
             let runtime = core.runtime.clone();
             runtime.spawn(async move {
-                let outcome = future.await;
-                answer(&core, &link, head.correlation, outcome);
+                // A panic is a bug of ours; the request is answered all the same.
+                let guarded = AssertUnwindSafe(future).catch_unwind();
+                tokio::select! {
+                    () = link.gone().cancelled() => {}
+                    outcome = guarded => {
+                        let outcome = outcome.unwrap_or_else(|_| Err(internal()));
+                        answer(&core, &link, head.correlation, outcome);
+                    }
+                }
             });
         }
     }
@@ -145,8 +156,8 @@ fn execute(core: &Arc<Core>, link: &Arc<Link>, id: u64, request: Request) -> Exe
         Request::TaskQueue(q) => command(core, link, q.session, Command::Queue { text: q.text, images: q.images }),
         Request::TaskRespond(respond) => task_respond(core, link, respond),
         Request::TaskCancel(r) => command(core, link, r.session, Command::Cancel),
-        Request::TaskClear(r) => command(core, link, r.session, Command::Clear),
-        Request::TaskSetMode(r) => command(core, link, r.session, Command::SetMode(r.mode)),
+        Request::TaskClear(r) => task_clear(core, link, r.session),
+        Request::TaskSetMode(r) => task_set_mode(core, link, r),
         Request::TaskCondense(r) => command(core, link, r.session, Command::Condense),
         Request::TaskSetTodos(r) => {
             let todos = serde_json::to_value(&r.todos).unwrap_or(Value::Null);
@@ -156,7 +167,7 @@ fn execute(core: &Arc<Core>, link: &Arc<Link>, id: u64, request: Request) -> Exe
             let proceed = r.action == TerminalAction::Continue;
             command(core, link, r.session, Command::Terminal { proceed })
         }
-        Request::HostRespond(respond) => host_respond(core, respond).into(),
+        Request::HostRespond(respond) => host_respond(core, link, respond).into(),
         Request::TaskSetProfile(_) => not_supported("task.set_profile").into(),
         Request::Unbuilt(kind, _) => not_supported(kind.as_str()).into(),
     }
@@ -171,11 +182,12 @@ fn later(core: &Arc<Core>, work: impl FnOnce(&Core) -> Outcome + Send + 'static)
     let core = core.clone();
     Execution::Later(Box::pin(async move {
         let runtime = core.runtime.clone();
-        runtime
-            .spawn_blocking(move || work(&core))
-            .await
-            .unwrap_or_else(|_| Err(RequestFailed::new(ErrorKind::Internal, "the request was not carried out")))
+        runtime.spawn_blocking(move || work(&core)).await.unwrap_or_else(|_| Err(internal()))
     }))
+}
+
+fn internal() -> RequestFailed {
+    RequestFailed::new(ErrorKind::Internal, "the request was not carried out")
 }
 
 /// Hands a command to its session.
@@ -199,6 +211,9 @@ fn task_start(core: &Arc<Core>, link: &Arc<Link>, start: request::TaskStart) -> 
     if start.dry_run {
         return not_supported("task.start.dry_run").into();
     }
+    if start.profile.is_some() {
+        return not_supported("task.start.profile").into();
+    }
     let mut own = match object(start.settings.as_ref(), "task.start.settings") {
         Ok(own) => own,
         Err(failed) => return Err(failed).into(),
@@ -210,7 +225,45 @@ fn task_start(core: &Arc<Core>, link: &Arc<Link>, start: request::TaskStart) -> 
         Ok(session) => session,
         Err(failed) => return Err(failed).into(),
     };
-    with_session(&session, Command::Start { text: start.text, images: start.images, todos: start.todos })
+    let current = session.settings.current();
+    if modes::find(&current.mode, &current.custom_modes).is_none() {
+        core.end_session(session.id.index());
+        return Err(no_mode(&current.mode, "task.start.mode")).into();
+    }
+    with_session(core, session, Command::Start { text: start.text, images: start.images, todos: start.todos })
+}
+
+/// Closes the task on top. A session that has none left ends: no request could give it another.
+fn task_clear(core: &Arc<Core>, link: &Link, id: SessionId) -> Execution {
+    let Some(session) = core.session(id, link.client) else { return Err(stale("session")).into() };
+    match submit(&session, Command::Clear) {
+        Execution::Later(future) => {
+            let core = core.clone();
+            Execution::Later(Box::pin(async move {
+                let outcome = future.await;
+                if session.handle.current().is_none() {
+                    core.end_session(id.index());
+                }
+                outcome
+            }))
+        }
+        now => now,
+    }
+}
+
+fn task_set_mode(core: &Core, link: &Link, set: request::TaskSetMode) -> Execution {
+    let Some(session) = core.session(set.session, link.client) else { return Err(stale("session")).into() };
+    if modes::find(&set.mode, &session.settings.current().custom_modes).is_none() {
+        return Err(no_mode(&set.mode, "task.set_mode.mode")).into();
+    }
+    submit(&session, Command::SetMode(set.mode))
+}
+
+fn no_mode(slug: &str, place: &str) -> RequestFailed {
+    RequestFailed {
+        place: Some(place.to_owned()),
+        ..RequestFailed::new(ErrorKind::NotFound, format!("there is no mode `{slug}`"))
+    }
 }
 
 fn task_resume(core: &Arc<Core>, link: &Arc<Link>, resume: request::TaskResume) -> Execution {
@@ -223,23 +276,27 @@ fn task_resume(core: &Arc<Core>, link: &Arc<Link>, resume: request::TaskResume) 
     let session = object(resume.settings.as_ref(), "task.resume.settings")
         .and_then(|own| open_session(core, link, &workspace, own, "task.resume"));
     match session {
-        Ok(session) => with_session(&session, Command::Resume { task: resume.task }),
+        Ok(session) => with_session(core, session, Command::Resume { task: resume.task }),
         Err(failed) => Err(failed).into(),
     }
 }
 
-/// Submits the first command of a session; its result also names the session.
-fn with_session(session: &Session, command: Command) -> Execution {
-    let id = session.id.raw();
-    match submit(session, command) {
+/// Submits the first command of a session; its result also names the session. If it fails, the session ends, since its host
+/// never learns of it.
+fn with_session(core: &Arc<Core>, session: Session, command: Command) -> Execution {
+    let (core, id) = (core.clone(), session.id);
+    match submit(&session, command) {
         Execution::Later(future) => Execution::Later(Box::pin(async move {
-            let mut result = future.await?;
+            let mut result = future.await.inspect_err(|_| core.end_session(id.index()))?;
             if let Value::Object(result) = &mut result {
-                result.insert("session".into(), id.into());
+                result.insert("session".into(), id.raw().into());
             }
             Ok(result)
         })),
-        now => now,
+        now => {
+            core.end_session(id.index());
+            now
+        }
     }
 }
 
@@ -285,7 +342,11 @@ fn task_respond(core: &Core, link: &Link, respond: request::TaskRespond) -> Exec
     submit(&session, command)
 }
 
-fn host_respond(core: &Core, respond: request::HostRespond) -> Outcome {
+fn host_respond(core: &Core, link: &Link, respond: request::HostRespond) -> Outcome {
+    // The session is the generation part of the id; the question of another client's session is none of this one.
+    if core.session_by_number(respond.host_request.generation(), link.client).is_none() {
+        return Err(stale("host_request"));
+    }
     let answer = match (respond.result, respond.error) {
         (_, Some(error)) => Err(error),
         (result, None) => Ok(result.map_or(Value::Null, |result| result.value())),
@@ -298,8 +359,6 @@ fn host_respond(core: &Core, respond: request::HostRespond) -> Outcome {
 }
 
 fn settings_get(core: &Core, link: &Link, get: &request::SettingsGet) -> Outcome {
-    use crate::task::host::SettingsSource;
-
     let current = match get.session {
         None => core.settings.current(),
         Some(id) => core.session(id, link.client).ok_or_else(|| stale("session"))?.settings.current(),

@@ -126,12 +126,19 @@ pub fn public_view(settings: &Settings, keys: &[String]) -> Value {
     if !keys.is_empty() {
         all.retain(|key, _| keys.contains(key));
     }
-    for (key, value) in &mut all {
-        if is_secret(key) && !value.is_null() {
-            *value = Value::String("(set)".into());
-        }
-    }
+    all.iter_mut().for_each(hide_secrets);
     Value::Object(all)
+}
+
+/// Puts a note in the place of a secret, at any depth.
+fn hide_secrets((key, value): (&String, &mut Value)) {
+    match value {
+        Value::Null => {}
+        _ if is_secret(key) => *value = Value::String("(set)".into()),
+        Value::Object(object) => object.iter_mut().for_each(hide_secrets),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide_secrets((key, item))),
+        _ => {}
+    }
 }
 
 /// Whether this key holds a secret (spec 04 §4.2, marked there).
@@ -159,11 +166,18 @@ fn read(values: &Map<String, Value>) -> Result<Settings, SettingsError> {
     serde_json::from_value(Value::Object(values.clone())).map_err(|error| {
         let one = |(key, value): (&String, &Value)| {
             let alone = Map::from_iter([(key.clone(), value.clone())]);
-            serde_json::from_value::<Settings>(Value::Object(alone)).err().map(|cause| (key.clone(), cause.to_string()))
+            serde_json::from_value::<Settings>(Value::Object(alone)).err().map(|cause| (key.clone(), wanted(&cause)))
         };
-        let (place, message) = values.iter().find_map(one).unwrap_or_else(|| (String::new(), error.to_string()));
+        let (place, message) = values.iter().find_map(one).unwrap_or_else(|| (String::new(), wanted(&error)));
         SettingsError { place, message }
     })
+}
+
+/// What a value should have been. The value itself is left out: it may be a secret under a wrong key.
+fn wanted(cause: &serde_json::Error) -> String {
+    let text = cause.to_string();
+    text.rsplit_once("expected ")
+        .map_or_else(|| "is of a wrong type".to_owned(), |(_, wanted)| format!("must be {wanted}"))
 }
 
 #[cfg(test)]
@@ -205,5 +219,7 @@ mod tests {
         let shown = public_view(&settings, &[]).to_string();
         assert!(!shown.contains("sk-1") && shown.contains("\"openAiApiKey\":\"(set)\"") && shown.contains("openai"));
         assert_eq!(public_view(&settings, &["apiProvider".into()]), json!({"apiProvider": "openai"}));
+        let nested = read(&object(json!({"profiles": [{"work": {"apiKey": "sk-2"}}]}))).unwrap();
+        assert!(!public_view(&nested, &[]).to_string().contains("sk-2"));
     }
 }

@@ -246,8 +246,8 @@ records! {
     HostRespond / ArchivedHostRespond {
         /// The host request; one that no longer waits is refused as stale.
         host_request: HostRequestId,
-        /// The result.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// The result; `null` is one.
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
         result: Option<Json>,
         /// Why there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -271,6 +271,11 @@ records! {
         /// `pending`, `in_progress` or `completed`.
         status: String,
     }
+}
+
+/// A key that is there has a value, even if that is `null`.
+fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Json>, D::Error> {
+    serde::Deserialize::deserialize(value).map(Some)
 }
 
 impl From<Response> for AskResponse {
