@@ -1,12 +1,28 @@
 //! All integration tests as one binary: one module a subject in `tests/cases/`, with a small harness beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may fail where it stands.
 
+#[path = "cases/engine_events.rs"]
+mod engine_events;
+#[path = "cases/engine_host.rs"]
+mod engine_host;
+#[path = "cases/engine_lifecycle.rs"]
+mod engine_lifecycle;
+#[path = "cases/engine_model.rs"]
+mod engine_model;
+#[path = "cases/engine_provider.rs"]
+mod engine_provider;
+#[path = "cases/engine_requests.rs"]
+mod engine_requests;
 #[cfg(unix)]
 #[path = "cases/execute_command.rs"]
 mod execute_command;
+#[path = "cases/harness.rs"]
+mod harness;
 #[cfg(target_os = "linux")]
 #[path = "cases/hosts.rs"]
 mod hosts;
+#[path = "cases/protocol_document.rs"]
+mod protocol_document;
 #[path = "cases/provider_http.rs"]
 mod provider_http;
 #[path = "cases/slow_host.rs"]

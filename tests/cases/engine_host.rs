@@ -1,0 +1,121 @@
+//! A host that takes part: it shows edits, answers wrongly, twice, for others, or not at all.
+
+use lapce_ai::engine::{ClientOptions, OpenError};
+use lapce_ai::protocol::event::{Event, HostRequest, ToolStatus};
+use serde_json::{Value, json};
+
+use crate::harness::{Host, Place, done};
+
+const EDITS: &[&str] = &["edit.propose", "edit.apply", "edit.revert", "diagnostics.get", "tabs.get"];
+const WRITE: &str =
+    "<write_to_file>\n<path>a.txt</path>\n<content>\none\n</content>\n<line_count>1</line_count>\n</write_to_file>";
+
+/// Answers host requests by `answers`, approves asks, until the task is completed. Gives the methods asked for.
+fn follow(host: &Host, answers: impl Fn(&HostRequest) -> Value) -> Vec<String> {
+    let mut methods = Vec::new();
+    loop {
+        let next = host.until(|event| match &event.event {
+            Event::HostRequest(request) => Some(Some((event.about, Some(request.clone())))),
+            Event::Ask(ask) if ask.kind != "completion_result" => Some(Some((event.about, None))),
+            Event::TaskCompleted(_) => Some(None),
+            _ => None,
+        });
+        match next {
+            None => return methods,
+            Some((ask, None)) => drop(host.respond(ask, "yes")),
+            Some((id, Some(request))) => {
+                assert!(request.deadline_ms > 0 && request.parameters.value().is_object(), "{request:?}");
+                let mut answer = answers(&request);
+                answer["type"] = "host.respond".into();
+                answer["host_request"] = id.into();
+                host.call(&answer).unwrap();
+                assert_eq!(host.call(&answer).unwrap_err().kind, "stale", "answered twice");
+                methods.push(request.method);
+            }
+        }
+    }
+}
+
+fn write_ended(host: &Host) -> ToolStatus {
+    let end = |event: &lapce_ai::engine::Received| match &event.event {
+        Event::ToolEnd(end) if end.tool == "write_to_file" => Some(end.status),
+        _ => None,
+    };
+    host.events().iter().find_map(end).expect("the call ended")
+}
+
+#[test]
+fn a_host_shows_and_applies_edits() {
+    let place = Place::replay(&[WRITE, &done("Shown.")]);
+    let host = place.host(EDITS);
+    host.start_with("write", json!({"alwaysAllowWrite": false}));
+    let file = place.workspace.join("a.txt");
+    let methods = follow(&host, |request| {
+        let parameters = request.parameters.value();
+        match request.method.as_str() {
+            "edit.apply" => {
+                std::fs::write(&file, "one\n").unwrap();
+                json!({"result": {"text": "one\n"}})
+            }
+            "edit.propose" => {
+                assert_eq!(parameters["path"], file.to_str().unwrap(), "{parameters}");
+                json!({"result": {}})
+            }
+            "diagnostics.get" => json!({"result": {"files": []}}),
+            _ => json!({"result": {"tabs": []}}),
+        }
+    });
+    for method in ["edit.propose", "edit.apply", "diagnostics.get", "tabs.get"] {
+        assert!(methods.iter().any(|asked| asked == method), "{method} not in {methods:?}");
+    }
+    assert_eq!(write_ended(&host), ToolStatus::Ok);
+}
+
+#[test]
+fn answers_that_make_no_sense_are_survived() {
+    for nonsense in [
+        json!({"error": "no"}),
+        json!({"result": null}),
+        json!({"result": 5}),
+        json!({"result": []}),
+        json!({"result": {"text": 7, "files": [{"path": 1, "diagnostics": "x"}, null], "tabs": {}}}),
+        json!({"result": {"files": [{"path": "/x", "diagnostics": [{"range": [-1, 2.5, "x"], "message": 4}, 1]}]}}),
+    ] {
+        let place = Place::replay(&[WRITE, &done("Survived.")]);
+        let host = place.host(EDITS);
+        host.start("write");
+        follow(&host, |_| nonsense.clone());
+        assert_eq!(write_ended(&host), ToolStatus::Error, "{nonsense}");
+    }
+}
+
+#[test]
+fn a_question_is_answered_by_its_own_host_only() {
+    let place = Place::replay(&[WRITE, &done("Mine.")]);
+    let (host, stranger) = (place.host(&["tabs.get"]), place.host(&["tabs.get"]));
+    host.start("write");
+    let id = host.until(|event| matches!(event.event, Event::HostRequest(_)).then_some(event.about));
+    let answer = json!({"type": "host.respond", "host_request": id, "result": {}});
+    assert_eq!(stranger.call(&answer).unwrap_err().kind, "stale");
+    host.call(&answer).unwrap();
+    follow(&host, |_| json!({"result": {}}));
+}
+
+#[test]
+fn a_host_that_never_answers_is_done_without() {
+    // Cancelled while the host is asked: the session does not wait for it.
+    let place = Place::replay(&[WRITE, &done("x")]);
+    let host = place.host(EDITS);
+    let session = host.start("write");
+    host.until(|event| matches!(event.event, Event::HostRequest(_)).then_some(()));
+    host.call(&json!({"type": "task.cancel", "session": session})).unwrap();
+    host.ask("resume_task");
+    assert_eq!(place.engine.close(crate::harness::DEADLINE).sessions_left, 0);
+}
+
+#[test]
+fn unknown_capabilities_are_refused() {
+    let place = Place::replay(&[]);
+    let options = ClientOptions { capabilities: vec!["edit.guess".into()], ..ClientOptions::default() };
+    assert!(matches!(place.engine.client(options), Err(OpenError::Capability(name)) if name == "edit.guess"));
+}

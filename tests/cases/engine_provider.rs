@@ -1,0 +1,100 @@
+//! A provider in trouble: the session comes to a defined state, can go on, has lost nothing, and shows no key.
+
+use lapce_ai::protocol::event::Event;
+use serde_json::json;
+
+use crate::harness::{Place, Reply, answer, contents, done, event_stream, piece, plain, server};
+
+const KEY: &str = "sk-canary-4711";
+
+/// Starts a task against these replies and answers whatever asks to go on, until it is completed.
+fn survives(name: &str, replies: Vec<Reply>) {
+    let place = Place::remote(&server(replies), KEY);
+    let host = place.host(&[]);
+    host.start("persist");
+    loop {
+        let ask = host.until(|event| match &event.event {
+            Event::Ask(ask) => Some(Some((event.about, ask.kind.clone()))),
+            Event::TaskCompleted(done) => {
+                assert_eq!(done.result, "Made it.", "{name}");
+                Some(None)
+            }
+            _ => None,
+        });
+        let Some((ask, kind)) = ask else { break };
+        assert!(["api_req_failed", "resume_task", "mistake_limit_reached"].contains(&kind.as_str()), "{name}: {kind}");
+        host.respond(ask, "yes").unwrap();
+    }
+    host.ask("completion_result");
+    drop(host);
+    place.engine.close(crate::harness::DEADLINE);
+    let stored = String::from_utf8_lossy(&contents(&place.storage)).into_owned();
+    assert!(stored.contains("persist") && stored.contains("Made it."), "{name}: {stored}");
+}
+
+fn then_ok(first: Vec<u8>) -> Vec<Reply> {
+    vec![Reply::Close(first), Reply::Close(answer(&done("Made it.")))]
+}
+
+#[test]
+fn a_server_error_is_asked_about_and_tried_again() {
+    survives("500", then_ok(plain("500 Internal Server Error", "text/plain", "broken")));
+}
+
+#[test]
+fn a_refused_key_is_asked_about_and_tried_again() {
+    survives("401", then_ok(plain("401 Unauthorized", "application/json", r#"{"error":{"message":"bad key"}}"#)));
+}
+
+#[test]
+fn a_connection_closed_before_an_answer_is_asked_about() {
+    survives("closed", then_ok(Vec::new()));
+}
+
+#[test]
+fn a_connection_lost_in_an_answer_is_resumed() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 100000\r\n\r\n";
+    survives("cut", then_ok(format!("{cut}{}", piece("I begin ")).into_bytes()));
+}
+
+#[test]
+fn events_that_are_no_json_are_survived() {
+    survives("no json", then_ok(format!("{}data: {{nope\n\n", event_stream()).into_bytes()));
+    survives("binary", then_ok([event_stream().as_bytes(), &[0xff, 0xfe, 0, b'\n', b'\n']].concat()));
+}
+
+#[test]
+fn an_answer_of_another_type_is_survived() {
+    survives("html", then_ok(plain("200 OK", "text/html", "<html>Sign in</html>")));
+    survives("empty", then_ok(event_stream().into_bytes()));
+}
+
+#[test]
+fn no_key_is_shown_or_stored() {
+    // A server that sends the key back, as some do in their error texts.
+    let said = format!(r#"{{"error":{{"message":"Incorrect API key provided: {KEY}"}}}}"#);
+    let place = Place::remote(&server(vec![Reply::Close(plain("401 Unauthorized", "application/json", &said))]), KEY);
+    let host = place.host(&[]);
+    let session = host.start("leak");
+    host.ask("api_req_failed");
+    for session in [None, Some(session)] {
+        let values = host.call(&json!({"type": "settings.get", "session": session})).unwrap();
+        assert_eq!(values["values"]["openAiApiKey"], "(set)", "{values}");
+    }
+    let create = json!({"type": "completion.create", "messages": [{"role": "user", "content": "Hi"}]});
+    host.call(&create).unwrap_err();
+    let wrong = json!({"type": "settings.set", "values": {"openAiApiKey": KEY, "writeDelayMs": KEY}});
+    host.call(&wrong).unwrap_err();
+    host.call(&json!({"type": "engine.stats"})).unwrap();
+    let told = format!("{:?}", host.events());
+    drop(host);
+    place.engine.close(crate::harness::DEADLINE);
+    assert!(
+        !told.contains(KEY),
+        "{}",
+        told.split(KEY).next().unwrap_or("").chars().rev().take(300).collect::<String>()
+    );
+    let stored = contents(&place.storage);
+    assert!(!stored.is_empty());
+    assert!(!stored.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "the key is on disk");
+}
