@@ -9,6 +9,9 @@ mod figures;
 #[path = "engine/host.rs"]
 mod host;
 #[cfg(target_os = "linux")]
+#[path = "engine/library.rs"]
+mod library;
+#[cfg(target_os = "linux")]
 #[path = "engine/measure.rs"]
 mod measure;
 #[cfg(target_os = "linux")]

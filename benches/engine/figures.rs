@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use lapce_ai::protocol::event::Event;
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::host::Host;
+use crate::library::Library;
 use crate::measure::{cpu, cpu_beside_main, memory, now, peak, reset_peak};
 use crate::server::{self, ECHO, FLOOD, FLOOD_CHUNKS, FLOOD_TEXT, PACED, PACED_CHUNKS, REPORT};
 
@@ -102,20 +104,20 @@ impl Drop for Server {
     }
 }
 
-/// Engine opened, client attached, first task accepted.
+/// Library loaded, engine opened, client attached, first task accepted.
 fn ready(server: &str) -> Vec<f64> {
+    let folder = TempDir::new().unwrap();
     let begin = now();
-    let host = Host::open(server);
-    host.start(REPORT);
-    let spent = now() - begin;
-    host.result();
-    vec![millis(spent)]
+    let library = Library::open(server, &folder);
+    library.start(&folder, REPORT);
+    vec![millis(now() - begin)]
 }
 
-/// What an open engine with a client adds to the process.
+/// What the loaded library with an open engine and a client adds to the process.
 fn rss(server: &str) -> Vec<f64> {
+    let folder = TempDir::new().unwrap();
     let before = memory();
-    let _host = Host::open(server);
+    let _library = Library::open(server, &folder);
     // Until its threads sleep.
     std::thread::sleep(Duration::from_millis(200));
     let after = memory();
