@@ -11,6 +11,7 @@ use crate::edit::view::{EditorError, SaveOptions, Saved};
 use crate::prompt::text::{Texts, context};
 use crate::protocol::message::{Ask, Say};
 use crate::protocol::tool::{ParamName, ToolCall};
+use crate::workspace::access::leads_outside;
 use crate::workspace::{paths, reading};
 
 /// The value of a parameter, unless it is absent or empty.
@@ -60,7 +61,7 @@ impl Target {
         let absolute = paths::resolve(context.cwd(), given);
         Target {
             readable: paths::readable(context.cwd(), context.home(), given),
-            outside: paths::outside_workspace(&context.workspace_folders(), &absolute),
+            outside: leads_outside(&context.workspace_folders(), &absolute),
             protected: context.access().is_protected(given),
             given: given.to_owned(),
             absolute,

@@ -8,6 +8,7 @@ use super::{Tool, text};
 use crate::prompt::text::Texts;
 use crate::protocol::message::Ask;
 use crate::protocol::tool::{ParamName, ToolCall, ToolName};
+use crate::workspace::access::leads_outside;
 use crate::workspace::{listing, paths};
 
 /// The tool.
@@ -44,7 +45,7 @@ async fn list(call: &ToolCall, ctx: &dyn ToolContext) -> Result<(), ToolError> {
         json!({
             "tool": if recursive { "listFilesRecursive" } else { "listFilesTopLevel" },
             "path": paths::readable(ctx.cwd(), ctx.home(), shown),
-            "isOutsideWorkspace": paths::outside_workspace(&ctx.workspace_folders(), &directory),
+            "isOutsideWorkspace": leads_outside(&ctx.workspace_folders(), &directory),
             "content": content,
         })
         .to_string()

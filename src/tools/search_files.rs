@@ -14,7 +14,7 @@ use crate::ecma;
 use crate::prompt::text::{Texts, context};
 use crate::protocol::message::Ask;
 use crate::protocol::tool::{ParamName, ToolCall, ToolName};
-use crate::workspace::access::Access;
+use crate::workspace::access::{Access, leads_outside};
 use crate::workspace::paths;
 use crate::workspace::search::{self, FileMatches, SearchError};
 
@@ -55,7 +55,7 @@ async fn answer(call: &ToolCall, ctx: &dyn ToolContext) -> Result<(), ToolError>
             "path": paths::readable(ctx.cwd(), ctx.home(), path),
             "regex": regex,
             "filePattern": glob,
-            "isOutsideWorkspace": paths::outside_workspace(&ctx.workspace_folders(), &directory),
+            "isOutsideWorkspace": leads_outside(&ctx.workspace_folders(), &directory),
             "content": content,
         })
         .to_string()

@@ -155,6 +155,21 @@ impl Access {
     }
 }
 
+/// Whether an absolute path lies outside the workspace folders, or leads out of them through links. Of a path that does not
+/// exist yet its nearest parent counts; a link that leads nowhere is taken to lead out.
+pub fn leads_outside(folders: &[PathBuf], absolute: &Path) -> bool {
+    let absolute = paths::normalise(absolute);
+    if paths::outside_workspace(folders, &absolute) {
+        return true;
+    }
+    let mut inside = absolute.ancestors().take_while(|path| !paths::outside_workspace(folders, path));
+    // Where nothing of the path exists there is no link in it either.
+    let Some(nearest) = inside.find(|path| fs::symlink_metadata(path).is_ok()) else { return false };
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let folders: Vec<PathBuf> = folders.iter().map(|folder| real(folder).unwrap_or_else(|| folder.clone())).collect();
+    real(nearest).is_none_or(|real| paths::outside_workspace(&folders, &real))
+}
+
 impl Rules {
     fn new(stamp: Option<Stamp>, content: Option<String>) -> Rules {
         let patterns = match &content {
@@ -243,6 +258,37 @@ mod tests {
         let through = tempfile::tempdir().expect("a folder");
         std::os::unix::fs::symlink(root, through.path().join("ws")).expect("linked");
         assert!(!Access::load(&through.path().join("ws")).accessible("secret/key"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_out_of_the_workspace_are_outside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let workspace = folder.path().join("ws");
+        fs::create_dir_all(workspace.join("d")).expect("made");
+        fs::write(workspace.join("d/f"), "").expect("written");
+        for (target, link) in [("/etc", "out"), ("/none/x", "nowhere"), ("d", "in"), (".", "self")] {
+            std::os::unix::fs::symlink(target, workspace.join(link)).expect("linked");
+        }
+        std::os::unix::fs::symlink("ws", folder.path().join("alias")).expect("linked");
+        for (path, outside) in [
+            ("d/f", false),
+            ("d/new/deep", false),
+            ("in/f", false),
+            ("self/self/d", false),
+            ("", false),
+            ("out", true),
+            ("out/passwd", true),
+            ("out/new", true),
+            ("nowhere", true),
+            ("../ws2", true),
+        ] {
+            let through = folder.path().join("alias");
+            assert_eq!(leads_outside(&[workspace.clone()], &workspace.join(path)), outside, "{path}");
+            assert_eq!(leads_outside(&[through.clone()], &through.join(path)), outside, "{path}");
+        }
+        assert!(!leads_outside(&["/nowhere/ws".into()], Path::new("/nowhere/ws/a")));
+        assert!(leads_outside(&[], &workspace));
     }
 
     #[cfg(unix)]

@@ -4,6 +4,9 @@
 //! Everything here is synchronous, bounded and treats what it finds on the disk as hostile: links may loop or lead out, files
 //! may be pipes, devices, huge, or in no encoding at all. Nothing here words a sentence, asks the user or decides about
 //! approval; it returns values and typed errors.
+//!
+//! Files are read, not mapped: whoever else has a mapped file may shorten it, and the next access then ends the whole process
+//! of the editor. Reading in fixed memory costs a copy, which the formatting after it outweighs.
 
 pub mod access;
 pub mod documents;
