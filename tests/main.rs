@@ -25,7 +25,14 @@ mod hosts;
 mod protocol_document;
 #[path = "cases/provider_http.rs"]
 mod provider_http;
+#[cfg(unix)]
+#[path = "cases/reading_tools.rs"]
+mod reading_tools;
 #[path = "cases/slow_host.rs"]
 mod slow_host;
 #[path = "cases/structure.rs"]
 mod structure;
+/// The frame of a tool run, shared with the golden cases.
+#[cfg(unix)]
+#[path = "vectors/stub.rs"]
+mod stub;

@@ -111,7 +111,6 @@ pub(super) async fn read(entry: &mut Entry, image_megabytes: &mut f64, ctx: &dyn
 /// Reads one file; blocking. An error says whether it is that of an image.
 fn load(path: &Path, ranges: &[(f64, f64)], limits: &Limits) -> Result<Content, (bool, ReadError)> {
     let plain = |error| (false, error);
-    let lines = reading::count_lines(path).map_err(plain)?;
     if reading::is_binary(path).map_err(plain)? {
         if let Some(mime) = images::mime_type(path) {
             return load_image(path, mime, limits).map_err(|error| (true, error));
@@ -133,8 +132,15 @@ fn load(path: &Path, ranges: &[(f64, f64)], limits: &Limits) -> Result<Content, 
             .collect();
         return Ok(Content::Ranges(contents.map_err(plain)?.join("\n")));
     }
+    if limits.max_lines == 0 {
+        return Ok(Content::Nothing);
+    }
+    // What cannot be shown whole is not worth the counting.
+    if limits.max_lines < 0 && reading::size(path).map_err(plain)? > reading::MAX_TEXT {
+        return Err(plain(ReadError::TooLarge(path.to_owned())));
+    }
+    let lines = reading::count_lines(path).map_err(plain)?;
     match limits.max_lines {
-        0 => Ok(Content::Nothing),
         max @ 1.. if lines > max as u64 => {
             let text = reading::read_lines(path, Some(max as f64 - 1.0), Some(0.0)).map_err(plain)?;
             Ok(Content::Beginning { text: line_numbers::add(&text, 1), shown: max, total: lines })
