@@ -141,7 +141,8 @@ pub(super) unsafe fn read<T: Options>(options: *const T) -> Result<T, Failure> {
     // SAFETY: at least the first two words are there; they may lie unaligned.
     let [size, flags] = unsafe { options.cast::<[u32; 2]>().read_unaligned() };
     let size = size as usize;
-    if cfg!(target_pointer_width = "64") && size < T::SMALLEST || size < 8 || size > LARGEST {
+    let smallest = if cfg!(target_pointer_width = "64") { T::SMALLEST.max(8) } else { 8 };
+    if !(smallest..=LARGEST).contains(&size) {
         return Err(Failure::argument("options.struct_size", format!("{size}, expected {}", size_of::<T>())));
     }
     if flags & !T::FLAGS != 0 {

@@ -284,8 +284,8 @@ mod tests {
             ("../ws2", true),
         ] {
             let through = folder.path().join("alias");
-            assert_eq!(leads_outside(&[workspace.clone()], &workspace.join(path)), outside, "{path}");
-            assert_eq!(leads_outside(&[through.clone()], &through.join(path)), outside, "{path}");
+            assert_eq!(leads_outside(std::slice::from_ref(&workspace), &workspace.join(path)), outside, "{path}");
+            assert_eq!(leads_outside(std::slice::from_ref(&through), &through.join(path)), outside, "{path}");
         }
         assert!(!leads_outside(&["/nowhere/ws".into()], Path::new("/nowhere/ws/a")));
         assert!(leads_outside(&[], &workspace));

@@ -116,7 +116,7 @@ fn strange_files_are_answered() {
                 "sparse" => std::fs::File::create(at("sparse")).unwrap().set_len(80 << 20).unwrap(),
                 "locked" => {
                     std::fs::write(at("locked"), "x").unwrap();
-                    std::fs::set_permissions(at("locked"), std::fs::Permissions::from_mode(0)).unwrap();
+                    std::fs::set_permissions(at("locked"), std::fs::Permissions::from_mode(0o000)).unwrap();
                 }
                 "folder" => std::fs::create_dir(at("folder")).unwrap(),
                 _ => std::os::unix::fs::symlink("loop", at("loop")).unwrap(),

@@ -123,10 +123,8 @@ async fn read(entries: &mut [Entry], ctx: &dyn ToolContext) -> Result<(), ToolEr
     let waiting = validate(entries, ctx).await?;
     let rejected = approval::approve(entries, &waiting, ctx).await?;
     let mut image_megabytes = 0.0;
-    for index in 0..entries.len() {
-        if entries[index].status == Status::Approved {
-            content::read(&mut entries[index], &mut image_megabytes, ctx).await?;
-        }
+    for entry in entries.iter_mut().filter(|entry| entry.status == Status::Approved) {
+        content::read(entry, &mut image_megabytes, ctx).await?;
     }
     ctx.push_result(result(entries, rejected, ctx));
     Ok(())
