@@ -6,18 +6,15 @@ use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use calamine::{Data, Reader as _, SheetVisible, Xlsx};
 use pdf_extract::{MediaBox, OutputDev, OutputError, Transform};
 use quick_xml::events::Event;
 use serde_json::Value;
 
 use super::reading::{MAX_TEXT, extension};
-
-/// Rows of a sheet that are shown.
-const MAX_ROWS: usize = 50_000;
+use super::spreadsheets;
 
 /// Most bytes that the parts of an archive may have unpacked.
-const MAX_UNPACKED: u64 = 256 << 20;
+pub(super) const MAX_UNPACKED: u64 = 256 << 20;
 
 /// A kind of file whose text is not its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +58,7 @@ pub fn text(kind: Document, bytes: Vec<u8>) -> Result<String, DocumentError> {
         Document::Pdf => pdf(&bytes),
         Document::Docx => docx(bytes),
         Document::Ipynb => ipynb(&bytes),
-        Document::Xlsx => xlsx(bytes),
+        Document::Xlsx => spreadsheets::text(bytes),
     }));
     match extracted {
         Ok(Ok(text)) if text.len() as u64 <= MAX_TEXT => Ok(text),
@@ -193,94 +190,6 @@ fn ipynb(bytes: &[u8]) -> Result<String, String> {
     Ok(text)
 }
 
-/// All visible sheets, a line a row and a tab between cells.
-fn xlsx(bytes: Vec<u8>) -> Result<String, String> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(&bytes)).map_err(|error| error.to_string())?;
-    let mut unpacked = 0u64;
-    for index in 0..archive.len() {
-        unpacked = unpacked.saturating_add(archive.by_index_raw(index).map_err(|error| error.to_string())?.size());
-    }
-    if unpacked > MAX_UNPACKED {
-        return Err("it is too large unpacked".to_owned());
-    }
-    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-    let sheets: Vec<String> = book
-        .sheets_metadata()
-        .iter()
-        .filter(|sheet| sheet.visible == SheetVisible::Visible)
-        .map(|sheet| sheet.name.clone())
-        .collect();
-    let mut text = String::new();
-    for name in sheets {
-        let values = book.worksheet_range(&name).map_err(|error| error.to_string())?;
-        let formulas = book.worksheet_formula(&name).unwrap_or_default();
-        text.push_str(&format!("--- Sheet: {name} ---\n"));
-        let (Some((first, left)), Some((last, right))) =
-            (bounds(&values, &formulas, true), bounds(&values, &formulas, false))
-        else {
-            text.push('\n');
-            continue;
-        };
-        debug_assert!(left <= right);
-        for row in first..=last {
-            let cells: Vec<String> = (0..=right)
-                .map(|column| cell(values.get_value((row, column)), formulas.get_value((row, column))))
-                .collect();
-            let Some(end) = cells.iter().rposition(|cell| !cell.is_empty()) else {
-                continue;
-            };
-            if row as usize >= MAX_ROWS {
-                text.push_str(&format!("[... truncated at row {} ...]\n", row + 1));
-            } else if cells.iter().any(|cell| !crate::ecma::trim(cell).is_empty()) {
-                text.push_str(&cells[..=end].join("\t"));
-                text.push('\n');
-            }
-            if text.len() as u64 > MAX_TEXT {
-                return Err("too much text".to_owned());
-            }
-        }
-        text.push('\n');
-    }
-    Ok(crate::ecma::trim(&text).to_owned())
-}
-
-/// The first (or last) row and column that holds a value or a formula.
-fn bounds(values: &calamine::Range<Data>, formulas: &calamine::Range<String>, first: bool) -> Option<(u32, u32)> {
-    let corners = if first { [values.start(), formulas.start()] } else { [values.end(), formulas.end()] };
-    let pick = if first { u32::min } else { u32::max };
-    corners.into_iter().flatten().reduce(|a, b| (pick(a.0, b.0), pick(a.1, b.1)))
-}
-
-fn cell(value: Option<&Data>, formula: Option<&String>) -> String {
-    let shown = match value {
-        None | Some(Data::Empty) => String::new(),
-        Some(Data::Error(code)) => format!("[Error: {code}]"),
-        Some(Data::DateTime(when)) => date(when.as_f64()),
-        Some(Data::DateTimeIso(text)) => text.split('T').next().unwrap_or_default().to_owned(),
-        Some(value) => value.to_string(),
-    };
-    match formula.filter(|formula| !formula.is_empty()) {
-        // A result of 0 counts as none (spec 05 §3.4).
-        Some(formula) if shown.is_empty() || shown == "0" => format!("[Formula: {formula}]"),
-        _ => shown,
-    }
-}
-
-/// `YYYY-MM-DD` of a day number of a workbook: days since the end of 1899, with a 29 February 1900 that never was.
-fn date(serial: f64) -> String {
-    let serial = serial.floor() as i64;
-    let day = serial + if serial < 60 { 1 } else { 0 } - 25_569;
-    // Days since the Unix epoch to a date, by 400-year eras that start in March.
-    let shifted = day + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!("{:04}-{month:02}-{day_of_month:02}", era * 400 + year_of_era + carry)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,12 +217,26 @@ mod tests {
     }
 
     #[test]
-    fn dates_of_day_numbers() {
-        for (serial, expected) in
-            [(45_292.5, "2024-01-01"), (25_569.0, "1970-01-01"), (61.0, "1900-03-01"), (1.0, "1900-01-01")]
-        {
-            assert_eq!(date(serial), expected);
+    fn pages_of_a_pdf_show_lines() {
+        let content = "BT /F1 12 Tf 50 700 Td (First line) Tj 0 -20 Td (second) Tj ET";
+        let objects = [
+            "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+            "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R \
+             /Resources << /Font << /F1 5 0 R >> >> >>"
+                .to_owned(),
+            format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()),
+            "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_owned(),
+        ];
+        let (mut pdf, mut places) = ("%PDF-1.4\n".to_owned(), String::new());
+        for (index, object) in objects.iter().enumerate() {
+            places.push_str(&format!("{:010} 00000 n \n", pdf.len()));
+            pdf.push_str(&format!("{} 0 obj\n{object}\nendobj\n", index + 1));
         }
+        let start = pdf.len();
+        let table = format!("xref\n0 6\n0000000000 65535 f \n{places}trailer\n<< /Size 6 /Root 1 0 R >>\n");
+        pdf.push_str(&format!("{table}startxref\n{start}\n%%EOF\n"));
+        assert_eq!(text(Document::Pdf, pdf.into_bytes()).expect("text"), "\n\nFirst line\nsecond");
     }
 
     #[test]

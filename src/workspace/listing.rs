@@ -172,7 +172,10 @@ fn files(directory: &Path, recursive: bool, limit: usize, budget: &mut usize) ->
         *budget -= 1;
         // Loops and unreadable directories are errors of their entries.
         let Ok(entry) = entry else { continue };
-        if entry.depth() > 0 && entry.file_type().is_some_and(|kind| !kind.is_dir()) {
+        // In one level the names of directories are left out whatever bears them, in trees only as directories.
+        let is_left_out =
+            !recursive && entry.file_name().to_str().is_some_and(|name| IGNORED_DIRECTORIES.contains(&name));
+        if entry.depth() > 0 && entry.file_type().is_some_and(|kind| kind.is_file()) && !is_left_out {
             files.push(entry.path().to_string_lossy().into_owned());
         }
     }
@@ -317,6 +320,54 @@ mod tests {
         std::os::unix::fs::symlink("..", folder.path().join("d/up")).expect("linked");
         std::os::unix::fs::symlink("self", folder.path().join("self")).expect("linked");
         assert_eq!(listed(folder.path(), true, 200), ["d/", "d/f"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_neither_file_nor_directory_is_not_listed() {
+        let folder = tree(&["d/f", "real"]);
+        let path = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("d", path("link")).expect("linked");
+        std::os::unix::fs::symlink("real", path("other")).expect("linked");
+        std::os::unix::fs::symlink("none", path("broken")).expect("linked");
+        let mode = rustix::fs::Mode::from(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, mode, 0).expect("made");
+        assert_eq!(listed(folder.path(), false, 200), ["other", "real", "d/"]);
+        assert_eq!(listed(folder.path(), true, 200), ["other", "real", "d/", "d/f", "link/f"]);
+    }
+
+    #[test]
+    fn files_named_as_ignored_directories() {
+        let folder = tree(&["dist", "tmp", "src/out", "a"]);
+        assert_eq!(listed(folder.path(), false, 200), ["a", "src/"]);
+        assert_eq!(listed(folder.path(), true, 200), ["a", "dist", "tmp", "src/", "src/out"]);
+    }
+
+    #[test]
+    fn large_directories_are_cut_in_the_order_of_names() {
+        let folder = tree(&["sub/x"]);
+        for number in 0..20_000 {
+            fs::File::create(folder.path().join(format!("f{number:05}"))).expect("made");
+        }
+        let shown = listed(folder.path(), true, 200);
+        assert_eq!(
+            (shown.len(), shown[0].as_str(), shown[198].as_str(), shown[199].as_str()),
+            (200, "f00000", "f00198", "sub/")
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn unreadable_directories_are_named_but_not_entered() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tree(&["closed/x", "open/y"]);
+        fs::set_permissions(folder.path().join("closed"), fs::Permissions::from_mode(0)).expect("closed");
+        // Nothing is closed to root.
+        let entered = fs::read_dir(folder.path().join("closed")).is_ok();
+        let expected: &[&str] =
+            if entered { &["closed/", "closed/x", "open/", "open/y"] } else { &["closed/", "open/", "open/y"] };
+        assert_eq!(listed(folder.path(), true, 200), expected);
+        fs::set_permissions(folder.path().join("closed"), fs::Permissions::from_mode(0o700)).expect("opened");
     }
 
     #[test]

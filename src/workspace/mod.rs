@@ -16,4 +16,5 @@ pub mod listing;
 pub mod paths;
 pub mod reading;
 pub mod search;
+mod spreadsheets;
 pub mod write;
