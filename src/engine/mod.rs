@@ -33,7 +33,7 @@ use self::core::Core;
 pub use self::host_requests::METHODS as HOST_METHODS;
 use self::link::{Blobs, Link};
 pub use self::options::{ClientOptions, EngineOptions, OpenError};
-use crate::transport::{self, PairOptions};
+use crate::transport::{self, PairOptions, RingState};
 
 /// Threads of the runtime unless the options say otherwise.
 const WORKERS: usize = 2;
@@ -132,6 +132,8 @@ impl Engine {
         // A history that cannot be written is reported by the next list; there is nobody left to tell here.
         let _ = self.core.history.save();
         runtime.shutdown_timeout(until.saturating_duration_since(Instant::now()));
+        // Nothing more will come: wakes clients that wait for it.
+        self.core.links().iter().for_each(|link| link.ring().set_state(RingState::Closed, 0));
         CloseReport { sessions_left }
     }
 }
