@@ -417,3 +417,54 @@ fn command_failed(error: CommandError) -> RequestFailed {
     };
     RequestFailed::new(kind, error.to_string())
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::link::Blobs;
+    use crate::engine::settings::EngineSettings;
+    use crate::transport::{PairOptions, in_process};
+
+    /// A client that writes whatever it likes into its ring.
+    #[test]
+    fn garbage_records_are_answered_and_the_client_goes_on() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().to_owned();
+        let settings = EngineSettings::new(Map::new()).unwrap();
+        let core = Core::new(1, settings, home.join("storage"), home, runtime.handle().clone());
+        let (engine, mut client) = in_process(&PairOptions::default()).unwrap();
+        let link = Arc::new(Link::new(1, Vec::new(), Arc::new(Blobs::default()), engine.events, 1 << 20));
+        core.attach(link.clone());
+        serve(core, link, engine.requests);
+
+        let start = request::RequestKind::TaskStart.number();
+        let info = request::RequestKind::EngineInfo.number();
+        let records: [(u16, u16, &[u8]); 5] = [
+            (60_000, 0, b"no such kind"),
+            (start, 0, b""),
+            (start, 0, &[0xff; 64]),
+            (start, FLAG_BLOB, &[7; 8]), // a large body that was never handed over
+            (info, 0, b""),
+        ];
+        for (number, (kind, flags, body)) in (1..).zip(records) {
+            let head = RecordHead { kind, flags, session_index: 9, correlation: number };
+            client.requests.submit(head, body).unwrap();
+        }
+        let mut answers = Vec::new();
+        let mut body = AlignedVec::new();
+        while answers.len() < records.len() {
+            match client.events.receive(&mut body).unwrap() {
+                Some(head) => {
+                    let event = Event::decode(head.kind, &body).unwrap();
+                    answers.push((head.correlation, matches!(event, Event::RequestDone(_))));
+                }
+                None => drop(client.events.wait(Some(Duration::from_secs(10)), Duration::ZERO)),
+            }
+        }
+        answers.sort_unstable();
+        assert_eq!(answers, [(1, false), (2, false), (3, false), (4, false), (5, true)]);
+    }
+}
