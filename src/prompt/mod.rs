@@ -2,5 +2,6 @@
 //! (spec 03). Pure: workspace facts come in as arguments.
 
 mod catalogue;
+pub mod mentions;
 pub mod system;
 pub mod text;

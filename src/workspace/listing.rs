@@ -361,7 +361,7 @@ mod tests {
     fn unreadable_directories_are_named_but_not_entered() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tree(&["closed/x", "open/y"]);
-        fs::set_permissions(folder.path().join("closed"), fs::Permissions::from_mode(0)).expect("closed");
+        fs::set_permissions(folder.path().join("closed"), fs::Permissions::from_mode(0o000)).expect("closed");
         // Nothing is closed to root.
         let entered = fs::read_dir(folder.path().join("closed")).is_ok();
         let expected: &[&str] =

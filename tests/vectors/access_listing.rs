@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use lapce_ai::prompt::mentions::{self, Reference};
 use lapce_ai::prompt::text::Texts;
 use lapce_ai::protocol::tool::{ParamName, Params, ToolName};
 use lapce_ai::settings::modes::{self, DEFAULT_MODE};
@@ -44,6 +45,9 @@ fn run(input: &Value) -> Outcome {
             let max = input["max"].as_u64().map_or(search::MAX_LINE, |max| max as usize);
             json!(coded_cut(&search::truncate(text(input, "line"), max))).into()
         }
+        "mention_regex" => references(input, "value", mentions::mentions),
+        "command_regex" => references(input, "name", mentions::commands),
+        "unescape_spaces" => json!(mentions::unescape_spaces(text(input, "path"))).into(),
         "ignored_directory" => json!(listing::is_in_ignored_directory(text(input, "path"))).into(),
         other => Outcome::Missing(other.to_owned()),
     }
@@ -68,6 +72,15 @@ fn coded_texts() -> Texts {
 
 fn coded_cut(text: &str) -> String {
     text.replace(" [truncated...]", "⟦LINE_TRUNCATED⟧")
+}
+
+fn references(input: &Value, key: &str, find: fn(&str) -> Vec<Reference<'_>>) -> Outcome {
+    let text = text(input, "text");
+    let shown = |found: Reference<'_>| {
+        let index = text[..found.range.start].encode_utf16().count();
+        json!({"index_utf16": index, "match": &text[found.range], key: found.value})
+    };
+    find(text).into_iter().map(shown).collect::<Value>().into()
 }
 
 fn ignore_instructions(input: &Value) -> Outcome {
