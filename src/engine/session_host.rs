@@ -240,6 +240,9 @@ impl TaskHost for SessionHost {
                     Status::Streaming => SessionState::Streaming,
                     Status::Interactive => SessionState::WaitingForAnswer,
                     Status::Resumable => SessionState::Resumable,
+                    Status::Idle if reason.as_deref() == Some(Ask::CompletionResult.as_str()) => {
+                        SessionState::Completed
+                    }
                     Status::Idle | Status::None => SessionState::Idle,
                 };
                 self.session_state(state, reason);
