@@ -163,6 +163,7 @@ impl ToolContext for Frame {
         }
         let approved = self.ask_approval(Ask::Tool, r#"{"tool":"finishTask"}"#.into(), None, false).await?;
         if approved && let Some(manager) = self.task.manager.upgrade() {
+            self.task.state().finished = true;
             manager.finish_subtask(&self.task, result).await;
         }
         Ok(Some(approved))

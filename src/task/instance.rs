@@ -139,6 +139,8 @@ pub(super) struct State {
     pub abort_reason: Option<AbortReason>,
     /// Taken from the stack: it must not touch what the next instance owns.
     pub abandoned: bool,
+    /// A subtask that gave its result to its parent.
+    pub finished: bool,
     /// Waits for a subtask.
     pub paused: bool,
     /// Mode to go back to after the subtask.
@@ -204,6 +206,7 @@ impl Task {
                 repetition: RepetitionDetector::new(settings.consecutive_mistake_limit),
                 abort_reason: None,
                 abandoned: false,
+                finished: false,
                 paused: false,
                 paused_mode: "code".into(),
                 skip_previous_response: false,

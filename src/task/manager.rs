@@ -64,7 +64,7 @@ impl Manager {
                 let task = self.create(Lineage::default(), None, todos);
                 let reply = json!({"task": task.id});
                 self.push(task.clone());
-                self.services.spawner.spawn(async move { task.start(text, images).await });
+                self.services.spawner.spawn(async move { task.start(text, images) });
                 Ok(reply)
             }
             Command::Resume { task } => {
@@ -266,7 +266,7 @@ impl Manager {
         self.push(child.clone());
         self.switch_mode(mode);
         let spawned = Value::String(child.id.clone());
-        self.services.spawner.spawn(async move { child.start(message, Vec::new()).await });
+        child.start(message, Vec::new());
         parent.lifecycle("taskPaused", Value::Null);
         parent.lifecycle("taskSpawned", spawned);
     }

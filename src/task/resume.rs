@@ -50,7 +50,7 @@ impl Task {
             content.push(ContentBlock::text(self.services.surroundings.texts.get("resume.placeholder")));
         }
         self.persist_api();
-        self.run(content).await;
+        self.run(content);
     }
 
     /// The blocks of a last user message that the model has not answered, taken out of the history.

@@ -48,21 +48,26 @@ impl From<ToolError> for RequestError {
 }
 
 impl Task {
-    /// Starts a new task (spec 02 §2.1).
-    pub async fn start(self: Arc<Self>, text: String, images: Vec<String>) {
+    /// Starts a new task (spec 02 §2.1). It is under way when this returns.
+    pub fn start(self: Arc<Self>, text: String, images: Vec<String>) {
         if self.say(Say::Text, Some(text.clone()), &images, None, Extra::default()).is_err() {
             return;
         }
         let mut content = vec![ContentBlock::text(format!("<task>\n{text}\n</task>"))];
         content.extend(images.iter().map(|url| ContentBlock::image_from_data_url(url)));
-        self.run(content).await;
+        self.run(content);
     }
 
-    /// The outer loop (spec 02 §4).
-    pub async fn run(self: Arc<Self>, mut content: Vec<ContentBlock>) {
+    /// Starts the outer loop (spec 02 §4) and the presenter.
+    pub fn run(self: Arc<Self>, content: Vec<ContentBlock>) {
         self.lifecycle("taskStarted", serde_json::Value::Null);
         self.status(Status::Running, None);
-        self.services.spawner.spawn(self.clone().run_presenter());
+        let spawner = &self.services.spawner;
+        spawner.spawn(self.clone().run_presenter());
+        spawner.spawn(self.clone().request_until_over(content));
+    }
+
+    async fn request_until_over(self: Arc<Self>, mut content: Vec<ContentBlock>) {
         let mut files = true;
         while let End::NoContent = self.iterate(content, files).await {
             files = false;
@@ -184,6 +189,8 @@ impl Task {
         };
         if was_partial {
             self.present();
+            // The last text is shown before anything that belongs behind it or is attached to it.
+            tokio::task::yield_now().await;
         }
         self.note_response(&reply);
         self.persist_ui();

@@ -88,6 +88,12 @@ impl Task {
                 self.record_usage(record.ts, &usage, Some(cost), false);
                 return Err(RequestError::Failed(message));
             }
+            // A subtask's result came before the end of the answer that holds it.
+            Err(RequestError::Aborted) if self.state().finished => {
+                let (task, ts) = (self.clone(), record.ts);
+                self.services.spawner.spawn(async move { task.drain(ts, usage, stream, provider).await });
+                return Err(RequestError::Aborted);
+            }
             Err(RequestError::Aborted) => {
                 // The cost of what was read until the stop belongs to the task; the connection closes with the stream.
                 self.finish_usage(record.ts, &usage, provider.as_ref());
@@ -196,13 +202,24 @@ impl Task {
     /// Reads an interrupted stream on for its usage (spec 02 §7.3).
     async fn drain(self: Arc<Self>, ts: i64, mut usage: Usage, mut stream: ChunkStream, provider: Arc<dyn Provider>) {
         let read = async {
-            while let Ok(Some(Ok(chunk))) = self.unless_aborted(stream.next()).await {
+            while let Some(Ok(chunk)) = stream.next().await {
                 if let StreamChunk::Usage(more) = chunk {
                     add(&mut usage, &more);
                 }
             }
         };
-        let _ = tokio::time::timeout(DRAIN_LIMIT, read).await;
+        // Stop ends the reading, the regular end of a subtask does not.
+        let stopped = async {
+            self.aborted.cancelled().await;
+            if self.state().finished {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => {}
+            _ = tokio::time::timeout(DRAIN_LIMIT, read) => {}
+        }
         drop(stream);
         self.finish_usage(ts, &usage, provider.as_ref());
     }

@@ -97,7 +97,7 @@ pub(super) async fn accessible(context: &dyn ToolContext, path: &str) -> Result<
 /// A mistake of the model that the tool answers itself, with `result` as the model reads it.
 pub(super) fn refuse(context: &dyn ToolContext, call: &ToolCall, result: String) {
     context.mistake();
-    context.record_error(call.name, Some(result.clone()));
+    context.record_error(call.name, None);
     context.push_result(result.into());
 }
 

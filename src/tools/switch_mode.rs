@@ -33,13 +33,19 @@ impl Tool for SwitchMode {
 
 async fn switch(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
     let texts = context.texts();
-    let payload = |slug: &str, reason: &str| json!({"tool": "switchMode", "mode": slug, "reason": reason}).to_string();
+    let payload = |slug: &str, reason: Option<&str>| {
+        let mut payload = json!({"tool": "switchMode", "mode": slug});
+        if let Some(reason) = reason {
+            payload["reason"] = reason.into();
+        }
+        payload.to_string()
+    };
     if call.partial {
-        let payload = payload(frame::begun(call, ParamName::ModeSlug), frame::begun(call, ParamName::Reason));
+        let payload = payload(frame::begun(call, ParamName::ModeSlug), Some(frame::begun(call, ParamName::Reason)));
         return frame::show_partial(context, Ask::Tool, payload).await;
     }
     let slug = call.params.get(ParamName::ModeSlug).unwrap_or_default();
-    let reason = call.params.get(ParamName::Reason).unwrap_or_default();
+    let reason = call.params.get(ParamName::Reason);
     if slug.is_empty() {
         return frame::missing(context, call, "mode_slug").await;
     }
@@ -62,7 +68,7 @@ async fn switch(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolEr
     context.switch_mode(slug).await?;
     // Only built-in modes are looked up here (kept from the reference).
     let from = modes::find(&current, &[]).map_or(current, |mode| mode.name);
-    let reason = Some(reason).filter(|reason| !reason.is_empty());
+    let reason = reason.filter(|reason| !reason.is_empty());
     context.push_result(texts.render("switch_mode.done", context! { from, to => target.name, reason }).into());
     Ok(())
 }

@@ -63,7 +63,9 @@ async fn failed(
     if context.diff_failures(&target.given, false) >= 2 {
         context.say(Say::DiffError, text.clone(), Vec::new(), None).await?;
     }
-    frame::refuse(context, call, text);
+    context.mistake();
+    context.record_error(call.name, Some(text.clone()));
+    context.push_result(text.into());
     Ok(())
 }
 

@@ -65,7 +65,9 @@ pub async fn drive(input: &Value) -> Value {
     let mut waiting = until_rest(&world, &mut opened, &mut script).await;
     for action in input["after"].as_array().into_iter().flatten() {
         world.act(action).await;
-        waiting = until_rest(&world, &mut opened, &mut script).await;
+        let newer = until_rest(&world, &mut opened, &mut script).await;
+        let still_waits = world.handle.get().and_then(|h| h.current()).is_some_and(|v| v.snapshot().waiting.is_some());
+        waiting = newer.or(waiting.filter(|_| still_waits));
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     let output = report::output(&world, &storage, &first_mode, waiting);

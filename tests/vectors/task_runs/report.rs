@@ -100,7 +100,16 @@ pub fn output(world: &World, storage: &Path, first_mode: &str, waiting: Option<S
 /// Messages relative to an earlier list that they go on from.
 fn relative(messages: &[Value], previous: Option<&Vec<Value>>) -> Map<String, Value> {
     let mut out = Map::new();
-    match previous.filter(|previous| messages.starts_with(previous)) {
+    // Requests do not show the mark of a summary; it makes no difference.
+    let plain = |message: &Value| {
+        let mut message = message.clone();
+        message.as_object_mut().map(|message| message.remove("isSummary"));
+        message
+    };
+    let goes_on = |previous: &&Vec<Value>| {
+        messages.len() >= previous.len() && previous.iter().zip(messages).all(|(old, new)| *old == plain(new))
+    };
+    match previous.filter(goes_on) {
         Some(previous) => {
             out.insert("same".into(), json!(previous.len()));
             out.insert("then".into(), json!(messages[previous.len()..]));
@@ -117,7 +126,11 @@ fn api_message(message: &ApiMessage, env: bool) -> Value {
         MessageContent::Text(text) => json!(text),
         MessageContent::Blocks(blocks) => blocks.iter().map(|block| self::block(block, env)).collect(),
     };
-    json!({"role": message.role, "content": content})
+    let mut out = json!({"role": message.role, "content": content});
+    if message.is_summary == Some(true) {
+        out["isSummary"] = json!(true);
+    }
+    out
 }
 
 fn block(block: &ContentBlock, env: bool) -> Value {
@@ -178,7 +191,7 @@ fn ui_message(message: &UiMessage, request: bool) -> Value {
                 out.insert("json".into(), value);
             }
             _ => {
-                out.insert("text".into(), json!(text));
+                out.insert("text".into(), json!(read_error(text).unwrap_or_else(|| text.clone())));
             }
         }
     }
@@ -194,6 +207,12 @@ fn ui_message(message: &UiMessage, request: bool) -> Value {
         }
     }
     Value::Object(out)
+}
+
+/// Code of the notice that a file could not be read.
+fn read_error(text: &str) -> Option<String> {
+    let (path, _) = text.strip_prefix("Error reading file ")?.split_once(":\n")?;
+    Some(format!("⟦READ_ERROR_UI|{path}⟧"))
 }
 
 /// Rows of `task_metadata.json`.
