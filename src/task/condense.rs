@@ -5,12 +5,13 @@ use std::sync::Arc;
 use futures::StreamExt;
 
 use super::instance::Task;
-use super::request::{bare, describe, without_images};
+use super::request::{bare, describe};
 use super::run::RequestError;
 use super::window::{blocks, since_last_summary};
 use crate::ecma;
 use crate::prompt::text::context;
 use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role};
+use crate::providers::convert::remove_images;
 use crate::providers::{ChatRequest, Provider, StreamChunk};
 use crate::settings::Settings;
 
@@ -98,17 +99,16 @@ fn request(task: &Task, to_sum: &[ApiMessage], provider: &dyn Provider, settings
     let system = own.map_or_else(|| texts.get("condense.prompt"), str::to_owned);
     let images = provider.model().info.supports_images == Some(true);
     let note = format!("[{}]", texts.get("loop.image_placeholder"));
-    let content = |message: &ApiMessage| {
-        if images { message.content.clone() } else { without_images(&message.content, &note) }
-    };
-    let mut messages: Vec<ApiMessage> = to_sum.iter().map(|message| bare(message, content(message))).collect();
+    let mut messages: Vec<ApiMessage> = to_sum.iter().map(bare).collect();
     messages.push(ApiMessage {
         role: Role::User,
         content: MessageContent::Text(texts.get("condense.request")),
         ts: None,
         is_summary: None,
     });
-    ChatRequest { system, messages: Arc::new(messages), metadata: None }
+    let messages = Arc::new(messages);
+    let messages = if images { messages } else { remove_images(&messages, &note) };
+    ChatRequest { system, messages, metadata: None }
 }
 
 /// Reads the summary, its cost and its output tokens.

@@ -11,8 +11,10 @@ use super::host::{PromptRequest, TaskEvent};
 use super::instance::Task;
 use super::run::RequestError;
 use super::window;
-use crate::protocol::message::{ApiMessage, Ask, AskResponse, ContentBlock, MessageContent, Say, UiKind};
-use crate::providers::{ChatRequest, ChunkStream, Provider, ProviderError, RequestMetadata, StreamChunk};
+use crate::protocol::message::{ApiMessage, Ask, AskResponse, Say, UiKind};
+use crate::providers::{
+    ApiProtocol, ChatRequest, ChunkStream, Provider, ProviderError, RequestMetadata, StreamChunk, model_id_of,
+};
 use crate::settings::Settings;
 
 /// The `api_req_started` message of a request.
@@ -54,8 +56,7 @@ impl Task {
             let messages = window::messages_to_send(&self.state().api, images, &surroundings.texts);
             self.check_limits(&settings).await?;
             let metadata = self.metadata(&settings, &model.id);
-            let request =
-                ChatRequest { system: system.clone(), messages: Arc::new(messages), metadata: Some(metadata) };
+            let request = ChatRequest { system: system.clone(), messages, metadata: Some(metadata) };
             // Fused: a stream that ended at once is looked at again.
             let mut stream: ChunkStream = Box::pin(provider.stream(request).fuse());
             self.turn().waiting_first = true;
@@ -220,50 +221,10 @@ fn pretty(value: &Value) -> String {
 
 /// Which conversation format the provider speaks (spec 01 §2.8).
 pub(super) fn api_protocol(settings: &Settings) -> &'static str {
-    const MODEL_KEYS: [&str; 15] = [
-        "apiModelId",
-        "glamaModelId",
-        "openRouterModelId",
-        "openAiModelId",
-        "ollamaModelId",
-        "lmStudioModelId",
-        "lmStudioDraftModelId",
-        "unboundModelId",
-        "requestyModelId",
-        "litellmModelId",
-        "huggingFaceModelId",
-        "ioIntelligenceModelId",
-        "vercelAiGatewayModelId",
-        "deepInfraModelId",
-        "kilocodeModel",
-    ];
-    let model = MODEL_KEYS.iter().find_map(|key| settings.option_str(key)).unwrap_or_default().to_lowercase();
-    let anthropic = match settings.api_provider.as_deref() {
-        Some("anthropic" | "claude-code" | "bedrock") => true,
-        Some("vertex") => model.contains("claude"),
-        Some("vercel-ai-gateway") => model.starts_with("anthropic/"),
-        _ => false,
-    };
-    if anthropic { "anthropic" } else { "openai" }
+    ApiProtocol::of(settings.api_provider.as_deref(), model_id_of(&settings.other)).as_str()
 }
 
 /// A message without what providers do not get.
-pub(super) fn bare(message: &ApiMessage, content: MessageContent) -> ApiMessage {
-    ApiMessage { role: message.role, content, ts: None, is_summary: None }
-}
-
-/// Images as text, for models that do not take them.
-pub(super) fn without_images(content: &MessageContent, note: &str) -> MessageContent {
-    match content {
-        MessageContent::Text(text) => MessageContent::Text(text.clone()),
-        MessageContent::Blocks(blocks) => MessageContent::Blocks(
-            blocks
-                .iter()
-                .map(|block| match block {
-                    ContentBlock::Image { .. } => ContentBlock::text(note),
-                    other => other.clone(),
-                })
-                .collect(),
-        ),
-    }
+pub(super) fn bare(message: &ApiMessage) -> ApiMessage {
+    ApiMessage { role: message.role, content: message.content.clone(), ts: None, is_summary: None }
 }

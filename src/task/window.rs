@@ -7,12 +7,13 @@ use serde_json::json;
 use super::condense::{self, Failure};
 use super::instance::Task;
 use super::messages::Extra;
-use super::request::{bare, without_images};
+use super::request::bare;
 use super::run::RequestError;
 use super::session::CommandError;
 use crate::prompt::text::Texts;
 use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role, Say};
 use crate::providers::Provider;
+use crate::providers::convert::remove_images;
 use crate::providers::params::max_output_tokens;
 use crate::settings::Settings;
 
@@ -81,15 +82,10 @@ pub fn since_last_summary(messages: &[ApiMessage], texts: &Texts) -> Vec<ApiMess
 }
 
 /// What a provider gets of the conversation (spec 02 §6.6).
-pub(super) fn messages_to_send(messages: &[ApiMessage], images: bool, texts: &Texts) -> Vec<ApiMessage> {
+pub(super) fn messages_to_send(messages: &[ApiMessage], images: bool, texts: &Texts) -> Arc<Vec<ApiMessage>> {
     let note = format!("[{}]", texts.get("loop.image_placeholder"));
-    since_last_summary(messages, texts)
-        .iter()
-        .map(|message| {
-            let content = if images { message.content.clone() } else { without_images(&message.content, &note) };
-            bare(message, content)
-        })
-        .collect()
+    let messages = Arc::new(since_last_summary(messages, texts).iter().map(bare).collect());
+    if images { messages } else { remove_images(&messages, &note) }
 }
 
 /// Content as blocks, for counting.

@@ -22,19 +22,60 @@ static DEVIATIONS: &[Deviation] = &[
         id: "D03",
         cases: &["stream-error-resume", "stream-error-after-tool", "stream-error-tool-lost"],
         applies: fails_after_a_chunk,
-        // A tool whose result is there before the error ends the reading, so that the run goes on without it.
-        check: |_, ours, recorded| match ours["requests"].to_string().contains("⟦INTERRUPTED_BY_TOOL⟧") {
-            true => Ok(()),
-            false => same_but(ours, recorded, &["ui", "history", "tool_usage", "messages"]),
-        },
+        check: kept_until_the_error,
     },
     Deviation {
         id: "D19",
         cases: &["cancel-mid-stream"],
-        applies: |input| input.to_string().contains("\"cancel\"") || input.to_string().contains("\"clear\""),
+        applies: |input| stops(&input["turns"]),
         check: |_, ours, recorded| same_but(ours, recorded, &["ui", "tool_usage", "messages", "files_changed"]),
     },
+    Deviation {
+        id: "D05",
+        cases: &[],
+        applies: |input| stops(&input["after"]) || stops(&input["asks"]),
+        // The tool that asked has ended: its edit is taken back, its question is withdrawn.
+        check: |_, ours, recorded| same_but(ours, recorded, &["files_changed", "ui"]),
+    },
 ];
+
+/// The user stops or drops the task in this part of the script.
+fn stops(script: &Value) -> bool {
+    match script {
+        Value::Array(items) => items.iter().any(stops),
+        Value::Object(map) => map.get("cancel").or(map.get("clear")) == Some(&true.into()) || map.values().any(stops),
+        _ => false,
+    }
+}
+
+/// What came before the error is there: either a tool in it has its result, which ended the reading before the error, or
+/// the run failed as recorded and shows the text.
+fn kept_until_the_error(input: &Value, ours: &Value, recorded: &Value) -> Result<(), String> {
+    let requests = ours["requests"].to_string();
+    for turn in input["turns"].as_array().into_iter().flatten() {
+        let chunks = turn.as_array().map(Vec::as_slice).unwrap_or_default();
+        let Some(error) = chunks.iter().position(|chunk| chunk.get("$throw").is_some()).filter(|at| *at > 0) else {
+            continue;
+        };
+        let mut received = String::new();
+        let mut tool_ended_it = false;
+        for chunk in chunks[..error].iter().filter_map(Value::as_str) {
+            received.push_str(chunk);
+            let message = Value::from(format!("{received}\n\n[⟦INTERRUPTED_BY_TOOL⟧]"));
+            tool_ended_it |= received.contains("</") && requests.contains(&message.to_string());
+        }
+        if tool_ended_it {
+            continue;
+        }
+        same_but(ours, recorded, &["ui", "tool_usage"])?;
+        let text = Value::from(received.split('<').next().unwrap_or_default().trim());
+        let shown = |task: &Value| task["ui"].as_array().is_some_and(|ui| ui.iter().any(|m| m["text"] == text));
+        if !ours["tasks"].as_array().is_some_and(|tasks| tasks.iter().any(shown)) {
+            return Err(format!("{text} was received and is not shown"));
+        }
+    }
+    Ok(())
+}
 
 /// A stream that gives something and then fails: the reference loses the chunk before the error.
 fn fails_after_a_chunk(input: &Value) -> bool {
