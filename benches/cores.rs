@@ -1,5 +1,5 @@
 //! Times of the cores that work on text: `cargo bench --bench cores`. Each line is `figure <name> <value> <unit>`, the median of
-//! several rounds; `# reference` is what the TypeScript agent needs on the same machine, `_2x` the same with twice the input.
+//! several rounds; `# reference` is the figure given for the TypeScript agent, `_2x` the same with twice the input.
 #![allow(missing_docs, clippy::print_stdout)]
 
 use std::hint::black_box;
