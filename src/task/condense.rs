@@ -68,7 +68,7 @@ pub(super) async fn summarise(
         return fail(texts.get("condense.recent"), 0.0);
     }
     let request = request(task, &to_sum, provider, settings);
-    let (summary, cost, out_tokens) = read_summary(task, request, settings, provider).await?;
+    let (summary, cost, out_tokens) = read_summary(task, request, provider).await?;
     if summary.is_empty() {
         return fail(texts.get("condense.failed"), cost);
     }
@@ -115,7 +115,6 @@ fn request(task: &Task, to_sum: &[ApiMessage], provider: &dyn Provider, settings
 async fn read_summary(
     task: &Arc<Task>,
     request: ChatRequest,
-    _settings: &Settings,
     provider: &dyn Provider,
 ) -> Result<(String, f64, u64), RequestError> {
     let mut stream = provider.stream(request);

@@ -122,8 +122,6 @@ impl Task {
                 if turn.used {
                     return Ok(Stop::Used);
                 }
-            } else if batch > 0 || !reply.text.is_empty() {
-                // Only the very first chunk can be absent: the stream ended before it.
             }
             self.unless_aborted(self.services.host.ready()).await?;
             batch += 1;
