@@ -17,7 +17,7 @@ fn a_task_is_told_from_its_start_to_its_result() {
     assert_eq!(host.completed(), "Written.");
     host.ask("completion_result");
     host.until(|event| {
-        matches!(&event.event, Event::SessionState(changed) if changed.state == SessionState::Idle).then_some(())
+        matches!(&event.event, Event::SessionState(changed) if changed.state == SessionState::Completed).then_some(())
     });
     assert_eq!(std::fs::read_to_string(place.workspace.join("a.txt")).unwrap().trim_end(), "one");
 
@@ -46,7 +46,7 @@ fn a_task_is_told_from_its_start_to_its_result() {
             _ => None,
         })
         .collect();
-    for state in [SessionState::Running, SessionState::Streaming, SessionState::Idle] {
+    for state in [SessionState::Running, SessionState::Streaming, SessionState::Completed] {
         assert!(states.contains(&state), "{states:?}");
     }
     assert!(events.iter().any(|event| matches!(event.event, Event::Usage(_))));
