@@ -59,7 +59,6 @@ impl Area {
     }
 
     /// Replaces the comparison (input, ours, recorded).
-    #[allow(dead_code)] // Used by areas whose outputs are compared in parts.
     pub fn compared_by(mut self, compare: fn(&Value, &Value, &Value) -> bool) -> Area {
         self.compare = compare;
         self
