@@ -71,6 +71,9 @@ pub struct Client {
     blobs: Arc<Blobs>,
     next_request: AtomicU64,
     core: Arc<Core>,
+    /// The reader's descriptor, beside it: asking for it must not wait for a thread that reads.
+    #[cfg(unix)]
+    fd: std::os::fd::RawFd,
 }
 
 struct Reader {
@@ -92,9 +95,21 @@ impl Client {
         blobs: Arc<Blobs>,
         core: Arc<Core>,
     ) -> Client {
+        #[cfg(unix)]
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&events);
         let reader =
             Mutex::new(Reader { events, held: VecDeque::new(), handed_out: 0, released: 0, body: AlignedVec::new() });
-        Client { number, generation, reader, requests, blobs, next_request: AtomicU64::new(1), core }
+        Client {
+            number,
+            generation,
+            reader,
+            requests,
+            blobs,
+            next_request: AtomicU64::new(1),
+            core,
+            #[cfg(unix)]
+            fd,
+        }
     }
 
     /// Submits a request; its answer is a `request.done` or `request.failed` event with this id. Never blocks.
@@ -188,11 +203,10 @@ impl Client {
         self.reader().events.wait(timeout, spin)
     }
 
-    /// Readable when events wait that [`Client::next`] has not told of.
+    /// Readable when events wait that [`Client::next`] has not told of. The same for the client's life; never blocks.
     #[cfg(unix)]
     pub fn fd(&self) -> std::os::fd::RawFd {
-        use std::os::fd::AsRawFd;
-        self.reader().events.as_raw_fd()
+        self.fd
     }
 
     /// Signalled when events wait that [`Client::next`] has not told of.
@@ -228,4 +242,34 @@ fn refused(error: TransportError) -> SubmitError {
 
 fn too_large(len: usize, max: usize) -> SubmitError {
     SubmitError::TooLarge { len, max }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::engine::{ClientOptions, Engine, EngineOptions};
+
+    #[test]
+    fn the_descriptor_and_requests_do_not_wait_for_a_thread_that_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Some(folder.path().to_owned());
+        let engine = Engine::open(EngineOptions { storage, ..EngineOptions::default() }).unwrap();
+        let client = engine.client(ClientOptions::default()).unwrap();
+        let (reading, started) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let client = &client;
+            scope.spawn(move || {
+                let mut reader = client.reader();
+                reading.send(()).unwrap();
+                reader.events.wait(None, Duration::ZERO)
+            });
+            started.recv().unwrap();
+            // The reader is locked now, for as long as it takes; the answer to this request ends its wait.
+            assert!(client.fd() >= 0);
+            client.submit(&Request::from_json(r#"{"type":"engine.info"}"#).unwrap()).unwrap();
+        });
+        engine.close(Duration::from_secs(10));
+    }
 }
