@@ -2,6 +2,7 @@
 //!
 //! - [`request`]: what a host asks; [`event`]: what the engine reports; [`failure`]: kinds of failure
 //! - [`ids`], [`json`], [`limits`], [`field`], [`record`]: what requests and events are made of
+//! - [`hello`]: what both sides say before their rings exist, when the engine runs in a process of its own
 //! - [`schema`]: their JSON schemas; [`abi`]: the hash of their layout
 //! - [`message`]: the records of a conversation (spec 01 §2); [`model`]: models and usage; [`tool`]: tool and parameter names (spec 01 §1)
 //!
@@ -11,6 +12,7 @@ pub mod abi;
 pub mod event;
 pub mod failure;
 pub mod field;
+pub mod hello;
 pub mod ids;
 pub mod json;
 pub mod limits;
