@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const ROUNDS: usize = 9;
-const HEAD: RecordHead = RecordHead { kind: 1, flags: 0, session_index: 0, correlation: 0 };
+const HEAD: RecordHead = RecordHead { kind: 1, flags: 0, session_index: 0, session_sequence: 0, correlation: 0 };
 const BODY: [u8; 64] = [7; 64];
 
 fn main() {

@@ -111,8 +111,8 @@ impl Ring {
     fn new(start: Position) -> Arc<Self> {
         let slot = || Slot {
             head: AtomicU64::new(start.slot.into()),
-            span: AtomicU64::new(0),
             size: AtomicU64::new(0),
+            session: AtomicU64::new(0),
             correlation: AtomicU64::new(0),
         };
         let bell = || Bell { rung: Mutex::new(false), changed: Condvar::new() };
@@ -138,7 +138,7 @@ impl Ring {
         // SAFETY: the claim makes the span ours.
         cell.with_mut(|place| unsafe { *place = value.unwrap_or(0) });
         let kind = if value.is_some() { 1 } else { KIND_PAD };
-        let entry = Entry { kind, start: claim.start, end: claim.end, len: 8, ..Entry::default() };
+        let entry = Entry { kind, span: claim.span, len: 8, ..Entry::default() };
         self.slots[BOUNDS.slot_index(claim.number)].commit(claim.number, &entry);
         self.last_rung.wake(&self.sleep_epoch, || self.client.ring());
         Ok(())
@@ -162,10 +162,10 @@ impl Ring {
             return None;
         }
         let entry = slot.committed(read.slot).expect("a committed record stays");
-        let offset = BOUNDS.checked_offset(&entry, *read, *read).expect("an honest record");
+        let (offset, next) = BOUNDS.locate(&entry, *read, *read).expect("an honest record");
         // SAFETY: committed and not released, so ours to read.
         let value = self.arena[offset as usize / 8].with(|place| unsafe { *place });
-        *read = Position { slot: read.slot.wrapping_add(1), byte: entry.end };
+        *read = next;
         self.released.store(read.to_word(), Ordering::SeqCst);
         if doorbell::is_room_wanted(&self.want_room) {
             self.engine.ring();

@@ -25,7 +25,8 @@ class EngineOptions(ctypes.Structure):
 
 class Event(ctypes.Structure):
     _fields_ = [("data", c_void_p), ("len", c_size_t), ("session", c_uint64), ("subject", c_uint64),
-                ("sequence", c_uint64), ("kind", c_uint32), ("flags", c_uint32)]
+                ("sequence", c_uint64), ("kind", c_uint32), ("flags", c_uint32),
+                ("session_sequence", c_uint32), ("reserved", c_uint32)]
 
 
 library = ctypes.CDLL(os.environ.get("LAPCE_AI_LIBRARY", "liblapce_ai.so.0"))

@@ -122,7 +122,7 @@ impl Client {
         }
         let number = self.next_request.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::new(self.number, number as u32);
-        let head = RecordHead { kind: request.kind().number(), flags: 0, session_index: 0, correlation: id.raw() };
+        let head = RecordHead { kind: request.kind().number(), correlation: id.raw(), ..RecordHead::default() };
         let bound = request.encoded_upper_bound();
         if bound <= self.requests.max_record() {
             let mut claim = self.requests.claim(head, bound).map_err(refused)?;

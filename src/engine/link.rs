@@ -88,6 +88,7 @@ impl Link {
             kind: kind.number(),
             session,
             correlation,
+            sequence: 0,
             body,
             merge,
             control: kind.is_control(),
@@ -176,6 +177,7 @@ impl Sink for Link {
             kind: event.kind,
             flags: if event.coalesced { FLAG_COALESCED } else { 0 },
             session_index: event.session,
+            session_sequence: event.sequence,
             correlation: event.correlation,
         };
         let result = if body.len() > self.events.max_record() {

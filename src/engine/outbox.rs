@@ -30,6 +30,8 @@ pub struct Outgoing {
     pub session: u32,
     /// Correlation word of the slot (request, message or call id).
     pub correlation: u64,
+    /// Number in the session, for events that are never merged; else 0.
+    pub sequence: u32,
     /// Encoded body, or UTF-8 text when `merge` is [`Merge::Append`].
     pub body: Vec<u8>,
     /// Merging.
@@ -281,7 +283,16 @@ mod tests {
     }
 
     fn event(session: u32, kind: u16, body: &str, merge: Merge) -> Outgoing {
-        Outgoing { kind, session, correlation: 7, body: body.into(), merge, control: false, coalesced: false }
+        Outgoing {
+            kind,
+            session,
+            correlation: 7,
+            sequence: 0,
+            body: body.into(),
+            merge,
+            control: false,
+            coalesced: false,
+        }
     }
 
     #[test]

@@ -450,7 +450,7 @@ mod tests {
             (info, 0, b""),
         ];
         for (number, (kind, flags, body)) in (1..).zip(records) {
-            let head = RecordHead { kind, flags, session_index: 9, correlation: number };
+            let head = RecordHead { kind, flags, session_index: 9, session_sequence: 0, correlation: number };
             client.requests.submit(head, body).unwrap();
         }
         let mut answers = Vec::new();

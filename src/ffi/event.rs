@@ -33,10 +33,15 @@ pub struct lai_event {
     pub kind: u32,
     /// `LAI_EVENT_COALESCED` or 0.
     pub flags: u32,
+    /// Number of the event in its session, without gaps; 0: may be merged, not numbered. Wraps. Events of no session are
+    /// numbered by client.
+    pub session_sequence: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<lai_event>() == 48 && std::mem::offset_of!(lai_event, kind) == 40);
+const _: () = assert!(size_of::<lai_event>() == 56 && std::mem::offset_of!(lai_event, kind) == 40);
 
 impl lai_event {
     pub(super) fn of(raw: &RawEvent, session: u64) -> lai_event {
@@ -48,6 +53,8 @@ impl lai_event {
             sequence: raw.sequence,
             kind: u32::from(raw.kind),
             flags: u32::from(raw.flags),
+            session_sequence: raw.session_sequence,
+            reserved: 0,
         }
     }
 

@@ -76,7 +76,7 @@ const ASSERTIONS: &str = "
 #if UINTPTR_MAX == 0xffffffffffffffffu
 /* A compiler that lays these out otherwise cannot use this library. */
 typedef char lai_assert_str[sizeof(lai_str) == 16 ? 1 : -1];
-typedef char lai_assert_event[sizeof(lai_event) == 48 && offsetof(lai_event, kind) == 40 ? 1 : -1];
+typedef char lai_assert_event[sizeof(lai_event) == 56 && offsetof(lai_event, kind) == 40 ? 1 : -1];
 typedef char lai_assert_engine[sizeof(lai_engine_options) == 64 && offsetof(lai_engine_options, settings) == 48 ? 1 : -1];
 typedef char lai_assert_client[sizeof(lai_client_options) == 40 && offsetof(lai_client_options, capabilities) == 24 ? 1 : -1];
 typedef char lai_assert_task[sizeof(lai_task_options) == 120 && offsetof(lai_task_options, todos) == 104 ? 1 : -1];

@@ -24,6 +24,8 @@ pub struct RawEvent {
     pub sequence: u64,
     /// Session, as an index.
     pub session_index: u32,
+    /// Number in the session, without gaps; 0: not numbered.
+    pub session_sequence: u32,
     /// Type of the event.
     pub kind: u16,
     /// Bits that qualify it.
@@ -32,8 +34,22 @@ pub struct RawEvent {
 
 impl RawEvent {
     /// Nothing; what an array of events begins as.
-    pub const EMPTY: Self =
-        Self { ptr: std::ptr::null(), len: 0, correlation: 0, sequence: 0, session_index: 0, kind: KIND_PAD, flags: 0 };
+    pub const EMPTY: Self = Self {
+        ptr: std::ptr::null(),
+        len: 0,
+        correlation: 0,
+        sequence: 0,
+        session_index: 0,
+        session_sequence: 0,
+        kind: KIND_PAD,
+        flags: 0,
+    };
+
+    /// Everything but the bytes.
+    pub fn head(&self) -> RecordHead {
+        let RawEvent { kind, flags, session_index, session_sequence, correlation, .. } = *self;
+        RecordHead { kind, flags, session_index, session_sequence, correlation }
+    }
 
     /// A body that is one little-endian 64-bit number, such as that of a large body kept beside the ring. Only between
     /// the `next` that gave this event and its release.
@@ -133,11 +149,11 @@ impl Consumer {
             }
             let slot = self.slots.get(self.bounds.slot_index(number));
             let Some(entry) = slot.and_then(|slot| slot.committed(number)) else { return Ok(None) };
-            let Some(offset) = self.bounds.checked_offset(&entry, cursor.read, cursor.released) else {
+            let Some((offset, next)) = self.bounds.locate(&entry, cursor.read, cursor.released) else {
                 cursor.broken = true;
                 return Err(Breach::Slot);
             };
-            cursor.read = Position { slot: number.wrapping_add(1), byte: entry.end };
+            cursor.read = next;
             cursor.sequence += 1;
             if entry.kind == KIND_PAD {
                 self.pass_padding();
@@ -154,6 +170,7 @@ impl Consumer {
                 correlation: entry.correlation,
                 sequence: cursor.sequence,
                 session_index: entry.session_index,
+                session_sequence: entry.session_sequence,
                 kind: entry.kind,
                 flags: entry.flags,
             }));
@@ -194,12 +211,12 @@ impl Consumer {
 
     /// The next record, copied into `body` and released; `None` as for [`Consumer::next`].
     pub(super) fn receive(&mut self, body: &mut AlignedVec) -> Result<Option<RecordHead>, TransportError> {
-        let mut events = [RawEvent::EMPTY];
+        let mut event = RawEvent::EMPTY;
         body.clear();
-        if self.next(&mut events)? == 0 {
+        if self.next(std::slice::from_mut(&mut event))? == 0 {
             return Ok(None);
         }
-        let [RawEvent { ptr, len, correlation, session_index, kind, flags, .. }] = events;
+        let RawEvent { ptr, len, .. } = event;
         body.reserve(len);
         // SAFETY: `ptr .. ptr + len` was checked to lie in the arena, which is mapped while `self` lives, and is not
         // reused before the release below; `body` has the capacity, and all of it is written. A peer that still
@@ -209,7 +226,7 @@ impl Consumer {
             body.set_len(len);
         }
         self.release(1);
-        Ok(Some(RecordHead { kind, flags, session_index, correlation }))
+        Ok(Some(event.head()))
     }
 
     fn has_next(&self) -> bool {

@@ -16,7 +16,7 @@ compile_error!("the shared regions are little-endian");
 /// First word of every region.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"LAPCEAI\x01");
 /// Version of this layout; both ends must have the same.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 /// Reads as this on a machine of the same byte order.
 pub const BYTE_ORDER: u32 = 0x0102_0304;
 /// Header flag of the events region.
@@ -93,14 +93,15 @@ pub const SLOT_SEQUENCE: usize = 0;
 pub const SLOT_KIND: usize = 4;
 /// Slot: u16.
 pub const SLOT_FLAGS: usize = 6;
-/// Slot: u32 arena position.
-pub const SLOT_START: usize = 8;
-/// Slot: u32 arena position.
-pub const SLOT_END: usize = 12;
-/// Slot: u32 bytes.
-pub const SLOT_RECORD_LEN: usize = 16;
+/// Slot: u32 bytes claimed. They begin behind the span of the record before, or, where they would cross the arena's
+/// end, at its start.
+pub const SLOT_SPAN: usize = 8;
+/// Slot: u32 bytes used of the span.
+pub const SLOT_RECORD_LEN: usize = 12;
 /// Slot: u32.
-pub const SLOT_SESSION_INDEX: usize = 20;
+pub const SLOT_SESSION_INDEX: usize = 16;
+/// Slot: u32 number in the session, or 0.
+pub const SLOT_SESSION_SEQUENCE: usize = 20;
 /// Slot: u64.
 pub const SLOT_CORRELATION: usize = 24;
 
@@ -169,6 +170,7 @@ pub(super) struct Counters {
 }
 
 const _: () = {
+    assert!(LAYOUT_VERSION == crate::protocol::hello::Head::LAYOUT_VERSION);
     assert!(offset_of!(EventsHead, header) == 0);
     assert!(offset_of!(EventsHead, reserved) == EVENTS_RESERVED);
     assert!(offset_of!(EventsHead, state) + offset_of!(State, state) == EVENTS_STATE);
@@ -188,8 +190,8 @@ const _: () = {
     assert!(size_of::<Slot>() == SLOT_LEN);
     assert!(offset_of!(Slot, head) == SLOT_SEQUENCE);
     assert!(offset_of!(Slot, head) + 4 == SLOT_KIND && SLOT_KIND + 2 == SLOT_FLAGS);
-    assert!(offset_of!(Slot, span) == SLOT_START && SLOT_START + 4 == SLOT_END);
-    assert!(offset_of!(Slot, size) == SLOT_RECORD_LEN && SLOT_RECORD_LEN + 4 == SLOT_SESSION_INDEX);
+    assert!(offset_of!(Slot, size) == SLOT_SPAN && SLOT_SPAN + 4 == SLOT_RECORD_LEN);
+    assert!(offset_of!(Slot, session) == SLOT_SESSION_INDEX && SLOT_SESSION_INDEX + 4 == SLOT_SESSION_SEQUENCE);
     assert!(offset_of!(Slot, correlation) == SLOT_CORRELATION);
 };
 

@@ -23,6 +23,8 @@ pub struct RecordHead {
     pub flags: u16,
     /// Session, as an index that the reader looks up.
     pub session_index: u32,
+    /// Number in the session, without gaps; 0: not numbered.
+    pub session_sequence: u32,
     /// Ties an answer to its request.
     pub correlation: u64,
 }
@@ -99,10 +101,10 @@ impl Producer {
     }
 
     fn commit(&self, reservation: Reservation, head: RecordHead, len: u32) {
-        let Reservation { number, start, end } = reservation;
-        let RecordHead { kind, flags, session_index, correlation } = head;
+        let Reservation { number, span, .. } = reservation;
+        let RecordHead { kind, flags, session_index, session_sequence, correlation } = head;
         if let Some(slot) = self.slots.get(self.bounds.slot_index(number)) {
-            slot.commit(number, &Entry { kind, flags, start, end, len, session_index, correlation });
+            slot.commit(number, &Entry { kind, flags, span, len, session_index, session_sequence, correlation });
         }
         if let Some(counters) = &self.counters {
             counters.records.fetch_add(1, Ordering::Relaxed);
@@ -147,7 +149,7 @@ impl Claim<'_> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         if !self.committed {
-            let pad = RecordHead { kind: KIND_PAD, flags: 0, ..self.head };
+            let pad = RecordHead { kind: KIND_PAD, ..RecordHead::default() };
             self.producer.commit(self.reservation, pad, 0);
         }
     }
@@ -158,7 +160,7 @@ impl Deref for Claim<'_> {
 
     fn deref(&self) -> &[u8] {
         let offset = self.producer.bounds.offset(self.reservation.start);
-        // SAFETY: the claim owns `start .. end`, which is contiguous in the arena: no producer gets these bytes before
+        // SAFETY: the claim owns its span, which is contiguous in the arena: no producer gets these bytes before
         // the consumer releases them, and the consumer reads them only once they are committed.
         unsafe { std::slice::from_raw_parts(self.producer.arena.at(offset).as_ptr(), self.len as usize) }
     }

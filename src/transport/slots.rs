@@ -47,14 +47,14 @@ pub struct Entry {
     pub kind: u16,
     /// Bits that qualify the kind.
     pub flags: u16,
-    /// Arena position of the first byte.
-    pub start: u32,
-    /// Arena position behind the span.
-    pub end: u32,
+    /// Bytes claimed, a multiple of [`ALIGNMENT`]. Where they begin follows from the record before.
+    pub span: u32,
     /// Bytes used of the span.
     pub len: u32,
     /// Which session the record concerns, as an index that the reader looks up.
     pub session_index: u32,
+    /// Number of the record in its session; 0: not numbered.
+    pub session_sequence: u32,
     /// Ties an answer to its request.
     pub correlation: u64,
 }
@@ -65,16 +65,16 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Slot {
     pub(crate) head: AtomicU64,
-    pub(crate) span: AtomicU64,
     pub(crate) size: AtomicU64,
+    pub(crate) session: AtomicU64,
     pub(crate) correlation: AtomicU64,
 }
 
 impl Slot {
     /// Fills the slot and commits it as record `number`. The caller holds the claim to that number.
     pub fn commit(&self, number: u32, entry: &Entry) {
-        self.span.store(low_high(entry.start, entry.end), Ordering::Relaxed);
-        self.size.store(low_high(entry.len, entry.session_index), Ordering::Relaxed);
+        self.size.store(low_high(entry.span, entry.len), Ordering::Relaxed);
+        self.session.store(low_high(entry.session_index, entry.session_sequence), Ordering::Relaxed);
         self.correlation.store(entry.correlation, Ordering::Relaxed);
         let qualifiers = u32::from(entry.kind) | u32::from(entry.flags) << 16;
         // Pairs with the load in `committed`: the record's bytes are visible to whoever sees the sequence. SeqCst
@@ -94,15 +94,15 @@ impl Slot {
         if head as u32 != number.wrapping_add(1) {
             return None;
         }
-        let span = self.span.load(Ordering::Relaxed);
         let size = self.size.load(Ordering::Relaxed);
+        let session = self.session.load(Ordering::Relaxed);
         Some(Entry {
             kind: (head >> 32) as u16,
             flags: (head >> 48) as u16,
-            start: span as u32,
-            end: (span >> 32) as u32,
-            len: size as u32,
-            session_index: (size >> 32) as u32,
+            span: size as u32,
+            len: (size >> 32) as u32,
+            session_index: session as u32,
+            session_sequence: (session >> 32) as u32,
             correlation: self.correlation.load(Ordering::Relaxed),
         })
     }
@@ -149,8 +149,8 @@ pub struct Reservation {
     pub number: u32,
     /// Arena position of the first byte.
     pub start: u32,
-    /// Arena position behind the span.
-    pub end: u32,
+    /// Bytes, a multiple of [`ALIGNMENT`].
+    pub span: u32,
 }
 
 /// Why a claim was refused.
@@ -221,8 +221,8 @@ impl Bounds {
         let span = align(len);
         let left = self.arena_len - self.offset(at.byte);
         let start = if span <= left { at.byte } else { at.byte.wrapping_add(left) };
-        let end = start.wrapping_add(span);
-        (Reservation { number: at.slot, start, end }, Position { slot: at.slot.wrapping_add(1), byte: end })
+        let next = Position { slot: at.slot.wrapping_add(1), byte: start.wrapping_add(span) };
+        (Reservation { number: at.slot, start, span }, next)
     }
 
     fn fits(&self, released: Position, end: Position, priority: Priority) -> bool {
@@ -230,22 +230,18 @@ impl Bounds {
         slots <= priority.share_of(self.slot_count) && bytes <= priority.share_of(self.arena_len)
     }
 
-    /// Whether `entry`, read as the record behind `read` while the ring is released up to `released`, describes
-    /// bytes that its producer may have claimed there. Gives the offset of its first byte.
-    pub fn checked_offset(&self, entry: &Entry, read: Position, released: Position) -> Option<u32> {
-        let span = entry.end.wrapping_sub(entry.start);
-        let skipped = entry.start.wrapping_sub(read.byte);
-        let held = read.byte.wrapping_sub(released.byte);
-        let offset = self.offset(entry.start);
-        let within_ring = u64::from(held) + u64::from(skipped) + u64::from(span) <= u64::from(self.arena_len);
-        let contiguous = u64::from(offset) + u64::from(span) <= u64::from(self.arena_len);
-        (span <= align(self.max_record)
-            && entry.len <= span
-            && span.is_multiple_of(ALIGNMENT)
-            && offset.is_multiple_of(ALIGNMENT)
-            && within_ring
-            && contiguous)
-            .then_some(offset)
+    /// Where the bytes of `entry` lie, which was read as the record at `read` while the ring is released up to
+    /// `released`: the offset of the first, and the position behind the record. `None` when its producer cannot have
+    /// claimed such a record there. The place is computed as the producer must have done, so that it cannot lie about it.
+    pub fn locate(&self, entry: &Entry, read: Position, released: Position) -> Option<(u32, Position)> {
+        let Entry { span, len, .. } = *entry;
+        // First the size: `place` is sound for what a producer may claim.
+        if span > align(self.max_record) || !span.is_multiple_of(ALIGNMENT) || len > span {
+            return None;
+        }
+        let (reservation, next) = self.place(read, span);
+        let (slots, bytes) = next.beyond(released);
+        (slots <= self.slot_count && bytes <= self.arena_len).then(|| (self.offset(reservation.start), next))
     }
 }
 

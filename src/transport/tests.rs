@@ -29,14 +29,19 @@ fn bytes(event: &RawEvent) -> &[u8] {
 #[test]
 fn a_record_arrives_as_written() {
     let (engine, mut client) = pair(SMALL, Position::default());
-    let head = RecordHead { kind: 7, flags: 0x8001, session_index: 0xdead_beef, correlation: u64::MAX - 1 };
+    let head = RecordHead {
+        kind: 7,
+        flags: 0x8001,
+        session_index: 0xdead_beef,
+        session_sequence: u32::MAX,
+        correlation: u64::MAX - 1,
+    };
     engine.events.publish(head, b"hello", Priority::Normal).unwrap();
     let mut events = [RawEvent::EMPTY; 4];
     assert_eq!(client.events.next(&mut events).unwrap(), 1);
     let event = events[0];
     assert_eq!(bytes(&event), b"hello");
-    let RawEvent { kind, flags, session_index, correlation, sequence, .. } = event;
-    assert_eq!((RecordHead { kind, flags, session_index, correlation }, sequence), (head, 1));
+    assert_eq!((event.head(), event.sequence), (head, 1));
     assert_eq!(client.events.release(9), 1);
     let counters = RingCounters { records: 1, bytes: 5, coalesced: 1, full: 0 };
     assert_eq!(engine.events.counters(), counters);
@@ -45,8 +50,13 @@ fn a_record_arrives_as_written() {
 #[test]
 fn slot_fields_lie_where_the_layout_says() {
     let (engine, client) = pair(SMALL, Position::default());
-    let head =
-        RecordHead { kind: 0x0102, flags: 0x0304, session_index: 0x0506_0708, correlation: 0x1112_1314_1516_1718 };
+    let head = RecordHead {
+        kind: 0x0102,
+        flags: 0x0304,
+        session_index: 0x0506_0708,
+        session_sequence: 0x090a_0b0c,
+        correlation: 0x1112_1314_1516_1718,
+    };
     engine.events.publish(head, &[9; 3], Priority::Normal).unwrap();
     let slot = &client.events.consumer.slots[0];
     // SAFETY: 32 bytes of atomics that nobody writes now.
@@ -58,10 +68,10 @@ fn slot_fields_lie_where_the_layout_says() {
         (layout::SLOT_SEQUENCE, 4, 1),
         (layout::SLOT_KIND, 2, 0x0102),
         (layout::SLOT_FLAGS, 2, 0x0304),
-        (layout::SLOT_START, 4, 0),
-        (layout::SLOT_END, 4, 8),
+        (layout::SLOT_SPAN, 4, 8),
         (layout::SLOT_RECORD_LEN, 4, 3),
         (layout::SLOT_SESSION_INDEX, 4, 0x0506_0708),
+        (layout::SLOT_SESSION_SEQUENCE, 4, 0x090a_0b0c),
         (layout::SLOT_CORRELATION, 8, 0x1112_1314_1516_1718),
     ];
     for (offset, len, expected) in fields {
@@ -219,14 +229,13 @@ proptest! {
 
     /// Whatever a slot says, the reader neither panics nor hands out bytes outside of the arena.
     #[test]
-    fn arbitrary_slots_stay_inside(words in prop::collection::vec(any::<[u32; 4]>(), 8)) {
+    fn arbitrary_slots_stay_inside(words in prop::collection::vec(any::<[u32; 3]>(), 8)) {
         let (_engine, mut client) = pair(SMALL, Position::default());
         let consumer = &client.events.consumer;
-        for (number, (slot, [start, end, len, kind])) in consumer.slots.iter().zip(words).enumerate() {
+        for (number, (slot, [span, len, kind])) in consumer.slots.iter().zip(words).enumerate() {
             // Small numbers half of the time, so that some pass the checks.
             let narrow = |value: u32| if value.is_multiple_of(2) { value % 5000 } else { value };
-            slot.span.store(u64::from(narrow(start)) | u64::from(narrow(end)) << 32, Ordering::Relaxed);
-            slot.size.store(narrow(len).into(), Ordering::Relaxed);
+            slot.size.store(u64::from(narrow(span)) | u64::from(narrow(len)) << 32, Ordering::Relaxed);
             slot.head.store((number as u64 + 1) | (u64::from(kind) << 32), Ordering::SeqCst);
         }
         let first = consumer.arena.at(0).as_ptr() as usize;
@@ -252,7 +261,8 @@ fn many_threads_lose_nothing() {
             let events = &engine.events;
             scope.spawn(move || {
                 for number in 0..EACH {
-                    let head = RecordHead { kind: 1, session_index: thread, correlation: number, flags: 0 };
+                    let head =
+                        RecordHead { kind: 1, session_index: thread, correlation: number, ..RecordHead::default() };
                     let body = [number as u8; 40];
                     while events.publish(head, &body[..number as usize % 40], Priority::Normal).is_err() {
                         std::thread::yield_now();
