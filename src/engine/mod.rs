@@ -107,7 +107,7 @@ impl Engine {
         self.core.attach(link.clone());
         router::serve(self.core.clone(), link, engine_end.requests);
         let core = self.core.clone();
-        Ok(Client::new(number, core.generation, client_end.events, client_end.requests, blobs, core))
+        Ok(Client::in_process(number, core.generation, client_end, blobs, core))
     }
 
     /// Counters, as of the request `engine.stats`.
