@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::abi::abi_hash;
-use super::limits::{MAX_ITEMS, MAX_NAME_BYTES};
+use super::limits::{MAX_ITEMS, MAX_NAME_BYTES, quoted};
 
 /// First word of every message of the handshake.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"LAPCEAI\x02");
@@ -151,7 +151,7 @@ pub enum HelloError {
 }
 
 fn malformed(place: &'static str, message: impl Into<String>) -> HelloError {
-    HelloError::Malformed { place, message: message.into() }
+    HelloError::Malformed { place, message: quoted(message.into()) }
 }
 
 impl Head {

@@ -28,7 +28,8 @@ impl Json {
     /// # Errors
     /// Where and why the text is no JSON.
     pub fn parse(text: &str) -> Result<Json, serde_json::Error> {
-        serde_json::from_str::<serde::de::IgnoredAny>(text)?;
+        // Read as a value, not passed over: half a surrogate, a number beyond all or too deep a nesting is found only so.
+        serde_json::from_str::<Value>(text)?;
         Ok(Json(text.to_owned()))
     }
 }
@@ -88,5 +89,32 @@ impl schemars::JsonSchema for Json {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         true.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_parses_has_a_value() {
+        let deep = format!("{}1{}", "[".repeat(60), "]".repeat(60));
+        for text in ["null", " [1, 2.5] ", r#"{"a":"ü"}"#, &deep] {
+            let json = Json::parse(text).unwrap();
+            assert_eq!((json.as_str(), json.to_string()), (text, text.to_owned()));
+            assert_eq!(serde_json::to_string(&json).unwrap(), serde_json::from_str::<Value>(text).unwrap().to_string());
+        }
+        let too_deep = format!("{}1{}", "[".repeat(600), "]".repeat(600));
+        for text in ["", "{", "1 2", r#""\ud800""#, "1e999", "[1e999]", &too_deep] {
+            assert!(Json::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_peers_text_that_is_no_json_is_null_and_never_written_as_json() {
+        let json = Json("{".to_owned());
+        assert_eq!(json.value(), Value::Null);
+        assert!(serde_json::to_string(&json).is_err());
+        assert_eq!(Json::default().value(), Value::Null);
     }
 }

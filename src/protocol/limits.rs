@@ -16,3 +16,31 @@ pub const MAX_IMAGE_BYTES: usize = 16 << 20;
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
 /// Most entries of one list in a request.
 pub const MAX_ITEMS: usize = 1024;
+/// Longest text an error quotes, bytes: whoever sends nonsense does not get all of it back.
+pub const MAX_QUOTED_BYTES: usize = 512;
+
+/// Cuts the place or message of an error, which may quote its input, to [`MAX_QUOTED_BYTES`] and an ellipsis.
+pub(super) fn quoted(mut text: String) -> String {
+    if text.len() > MAX_QUOTED_BYTES {
+        let end = (0..=MAX_QUOTED_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_end_between_characters() {
+        assert_eq!(quoted("short".to_owned()), "short");
+        let exact = "x".repeat(MAX_QUOTED_BYTES);
+        assert_eq!(quoted(exact.clone()), exact);
+        let cut = quoted("ü".repeat(MAX_QUOTED_BYTES));
+        assert_eq!(cut, "ü".repeat(MAX_QUOTED_BYTES / 2) + "…");
+        let shifted = quoted("x".to_owned() + &"ü".repeat(MAX_QUOTED_BYTES));
+        assert_eq!(shifted.len(), MAX_QUOTED_BYTES - 1 + "…".len());
+    }
+}

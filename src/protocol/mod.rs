@@ -4,6 +4,7 @@
 //! - [`ids`], [`json`], [`limits`], [`field`], [`record`]: what requests and events are made of
 //! - [`hello`]: what both sides say before their rings exist, when the engine runs in a process of its own
 //! - [`schema`]: their JSON schemas; [`abi`]: the hash of their layout
+//! - [`fuzzing`]: what must hold for every input, for the fuzzer and the tests
 //! - [`message`]: the records of a conversation (spec 01 §2); [`model`]: models and usage; [`tool`]: tool and parameter names (spec 01 §1)
 //!
 //! Uses nothing of ours. No I/O, no clock.
@@ -12,6 +13,8 @@ pub mod abi;
 pub mod event;
 pub mod failure;
 pub mod field;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hello;
 pub mod ids;
 pub mod json;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as JsonValue};
 
 pub use self::bodies::*;
 use super::json::Json;
-use super::limits::{MAX_JSON_BYTES, MAX_NAME_BYTES};
+use super::limits::{MAX_JSON_BYTES, MAX_NAME_BYTES, quoted};
 use super::record::{DecodeError, Record, TooLarge, Value};
 
 /// A request that is refused.
@@ -27,7 +27,7 @@ pub struct RequestError {
 
 impl RequestError {
     pub(super) fn new(place: impl Into<String>, message: impl Into<String>) -> RequestError {
-        RequestError { place: place.into(), message: message.into() }
+        RequestError { place: quoted(place.into()), message: quoted(message.into()) }
     }
 }
 
@@ -304,7 +304,10 @@ impl Request {
         let mut object = Map::new();
         object.insert("type".to_owned(), self.kind().as_str().into());
         if let JsonValue::Object(fields) = self.fields()? {
-            object.extend(fields);
+            for (name, value) in fields {
+                // The free-form fields of a record that is not built may hold another `type`.
+                object.entry(name).or_insert(value);
+            }
         }
         serde_json::to_string(&object)
     }

@@ -50,6 +50,26 @@ fn too_long_values_are_refused() {
 }
 
 #[test]
+fn what_is_quoted_is_short() {
+    let long = "x".repeat(10_000);
+    for text in [
+        format!(r#"{{"type":"task.get","task":1,"{long}":2}}"#),
+        format!(r#"{{"type":"task.cancel","session":"{long}"}}"#),
+        format!(r#"{{"type":"{long}"}}"#),
+    ] {
+        let error = Request::from_json(&text).unwrap_err();
+        assert!(error.to_string().len() < 1100, "{error}");
+    }
+}
+
+#[test]
+fn a_record_cannot_change_its_type() {
+    let body = Unbuilt { fields: Json::parse(r#"{"type":"task.start","a":1}"#).unwrap() };
+    let request = Request::Unbuilt(RequestKind::McpCall, body);
+    assert_eq!(request.to_json().unwrap(), r#"{"type":"mcp.call","a":1}"#);
+}
+
+#[test]
 fn unbuilt_types_keep_their_fields() {
     let text = r#"{"type":"index.search","query":"ring","limit":3}"#;
     let request = Request::from_json(text).unwrap();
