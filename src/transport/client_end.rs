@@ -1,4 +1,4 @@
-use super::consumer::{Consumer, RawEvent};
+use super::consumer::{Consumer, RawEvent, Waited};
 use super::doorbell;
 use super::error::TransportError;
 use super::layout::{EventsHead, RingState};
@@ -24,17 +24,6 @@ pub struct EventReader {
     pub(super) consumer: Consumer,
     pub(super) head: Shared<EventsHead>,
     pub(super) engine: Ringer,
-}
-
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waited {
-    /// [`EventReader::next`] has something to give.
-    Ready,
-    /// The time is past.
-    TimedOut,
-    /// The engine closed the ring and everything was read.
-    Closed,
 }
 
 impl EventReader {
@@ -83,13 +72,7 @@ impl EventReader {
     pub fn wait(&mut self, timeout: Option<Duration>, spin: Duration) -> Waited {
         let state = &self.head.state.0.state;
         let is_closed = || RingState::from_word(state.load(Ordering::SeqCst)) == RingState::Closed;
-        if self.consumer.wait(timeout, spin, is_closed) {
-            Waited::Ready
-        } else if is_closed() {
-            Waited::Closed
-        } else {
-            Waited::TimedOut
-        }
+        self.consumer.wait(timeout, spin, is_closed)
     }
 
     /// What the engine says of itself, and why.

@@ -2,6 +2,7 @@
 
 use super::doorbell::Sleeper;
 use super::error::{Breach, TransportError};
+use super::layout;
 use super::os::Bell;
 use super::producer::RecordHead;
 use super::region::{Arena, Shared};
@@ -9,6 +10,10 @@ use super::slots::{Bounds, KIND_PAD, Position, Slot};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use rkyv::util::AlignedVec;
 use std::time::{Duration, Instant};
+
+/// Padding on end that a reader passes over in one call. A correct producer pads for an abandoned claim, so it stays far
+/// below; a hostile one that writes padding as fast as it is passed over would hold the reader for ever.
+const PADDING_LIMIT: u32 = layout::MAX_SLOTS;
 
 /// A record in the arena. The bytes stay in place until it is released.
 #[repr(C)]
@@ -91,15 +96,26 @@ pub(super) struct Cursor {
     given_back: u32,
     sequence: u64,
     sleeper: Sleeper,
-    broken: bool,
+    breach: Option<Breach>,
 }
 
 impl Cursor {
     pub(super) fn new(bounds: &Bounds, start: Position) -> Self {
         let marks = vec![Position::default(); bounds.slot_count as usize].into_boxed_slice();
         let (read, released, sleeper) = (start, start, Sleeper::default());
-        Self { read, released, marks, handed_out: 0, given_back: 0, sequence: 0, sleeper, broken: false }
+        Self { read, released, marks, handed_out: 0, given_back: 0, sequence: 0, sleeper, breach: None }
     }
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// The next read has something to give.
+    Ready,
+    /// The time is past.
+    TimedOut,
+    /// The other side is done and everything was read.
+    Closed,
 }
 
 impl Consumer {
@@ -137,22 +153,21 @@ impl Consumer {
 
     /// The next record that is not padding.
     fn take(&mut self) -> Result<Option<RawEvent>, Breach> {
-        if self.cursor.broken {
-            return Err(Breach::Slot);
-        }
-        loop {
+        let taken = match self.cursor.breach {
+            Some(breach) => Err(breach),
+            None => self.take_unbroken(),
+        };
+        self.cursor.breach = taken.as_ref().err().copied();
+        taken
+    }
+
+    fn take_unbroken(&mut self) -> Result<Option<RawEvent>, Breach> {
+        for _ in 0..PADDING_LIMIT {
             let cursor = &mut self.cursor;
             let number = cursor.read.slot;
-            // An honest producer cannot be further ahead; a dishonest one must not overrun `marks`.
-            if number.wrapping_sub(cursor.released.slot) >= self.bounds.slot_count {
-                return Ok(None);
-            }
             let slot = self.slots.get(self.bounds.slot_index(number));
             let Some(entry) = slot.and_then(|slot| slot.committed(number)) else { return Ok(None) };
-            let Some((offset, next)) = self.bounds.locate(&entry, cursor.read, cursor.released) else {
-                cursor.broken = true;
-                return Err(Breach::Slot);
-            };
+            let (offset, next) = self.bounds.locate(&entry, cursor.read, cursor.released).ok_or(Breach::Slot)?;
             cursor.read = next;
             cursor.sequence += 1;
             if entry.kind == KIND_PAD {
@@ -175,6 +190,7 @@ impl Consumer {
                 flags: entry.flags,
             }));
         }
+        Err(Breach::Padding)
     }
 
     /// Padding is released with the record before it, or at once when there is none.
@@ -232,35 +248,40 @@ impl Consumer {
     fn has_next(&self) -> bool {
         let number = self.cursor.read.slot;
         let slot = self.slots.get(self.bounds.slot_index(number));
-        self.cursor.broken || slot.is_some_and(|slot| slot.is_committed(number))
+        self.cursor.breach.is_some() || slot.is_some_and(|slot| slot.is_committed(number))
     }
 
-    /// Sleeps until a record is there (true), `is_over` says so, or `timeout` is past; looks without sleeping for
-    /// `spin` first.
-    pub(super) fn wait(&mut self, timeout: Option<Duration>, spin: Duration, is_over: impl Fn() -> bool) -> bool {
+    /// Sleeps until a record is there, `is_over` says that none will come, or `timeout` is past; looks without sleeping
+    /// for `spin` first.
+    pub(super) fn wait(&mut self, timeout: Option<Duration>, spin: Duration, is_over: impl Fn() -> bool) -> Waited {
         if self.has_next() {
-            return true;
+            return Waited::Ready;
         }
         let begin = Instant::now();
         let spin = timeout.map_or(spin, |timeout| spin.min(timeout));
         while !spin.is_zero() && begin.elapsed() < spin {
             if self.has_next() {
-                return true;
+                return Waited::Ready;
             }
             std::hint::spin_loop();
         }
         loop {
             self.cursor.sleeper.arm(&self.sleep_epoch, || self.bell.drain());
+            // The end first, then the records: what was committed before the end is seen.
+            let over = is_over();
             if self.has_next() {
-                return true;
+                return Waited::Ready;
+            }
+            if over {
+                return Waited::Closed;
             }
             let left = timeout.map(|timeout| timeout.saturating_sub(begin.elapsed()));
-            if is_over() || left == Some(Duration::ZERO) {
-                return false;
+            if left == Some(Duration::ZERO) {
+                return Waited::TimedOut;
             }
             self.bell.wait(left);
             if self.has_next() {
-                return true;
+                return Waited::Ready;
             }
         }
     }

@@ -4,7 +4,7 @@ use super::error::TransportError;
 use super::layout::{EventsHead, RingState};
 use super::producer::{Claim, Producer, RecordHead};
 use super::region::Shared;
-use super::slots::{Position, Priority};
+use super::slots::Priority;
 use super::sync::Ordering;
 use rkyv::util::AlignedVec;
 
@@ -68,9 +68,10 @@ impl EventWriter {
         self.producer.ringer.ring();
     }
 
-    /// Number of the first slot the client has not released; wraps at 2^32. The client may lie: use it for accounting only.
+    /// Number of the first slot the client has not released; wraps at 2^32. A value that cannot be true breaks the ring,
+    /// and the last one that could stands.
     pub fn released_slots(&self) -> u32 {
-        Position::from_word(self.producer.released.load(Ordering::Acquire)).slot
+        self.producer.released().slot
     }
 
     /// Whether the client was caught lying.

@@ -55,7 +55,10 @@ pub enum Breach {
     /// `released` moved back, or beyond what is reserved.
     #[error("released room that it does not hold")]
     Released,
-    /// A slot describes bytes that its producer cannot have claimed.
-    #[error("a slot points outside of its record")]
+    /// A slot describes a record that its producer cannot have claimed: too large, or beyond the room released to it.
+    #[error("a slot describes an impossible record")]
     Slot,
+    /// More empty records on end than any correct producer writes.
+    #[error("a record never comes behind the padding")]
+    Padding,
 }

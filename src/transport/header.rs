@@ -63,16 +63,21 @@ fn put_ready(words: &HeaderWords) {
     }
 }
 
-/// Compares a region's header, read once, with what this side expects. Bounds come from here, never from the region.
+/// Compares a region's header with what this side expects. Each word is read once; bounds come from here, never from
+/// the region.
 pub(super) fn check(
     words: &HeaderWords,
     role: u32,
     bounds: &Bounds,
     identity: &Identity,
 ) -> Result<(), TransportError> {
+    let mut copy = [0; HEADER_LEN / 8];
+    // From the last, which holds `ready`: Acquire pairs with `write`.
+    for (to, word) in copy.iter_mut().zip(words).rev() {
+        *to = word.load(Ordering::Acquire);
+    }
     let field = |offset: usize, len: usize| {
-        let word = words.get(offset / 8).map_or(0, |word| word.load(Ordering::Acquire));
-        let shifted = word >> (offset % 8 * 8);
+        let shifted = copy.get(offset / 8).map_or(0, |word| word >> (offset % 8 * 8));
         if len == 4 { shifted & 0xffff_ffff } else { shifted }
     };
     let ready = (HEADER_READY, "ready", 1, 4);

@@ -30,8 +30,8 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use client_end::{ClientEnd, EventReader, RequestWriter, Waited};
-pub use consumer::RawEvent;
+pub use client_end::{ClientEnd, EventReader, RequestWriter};
+pub use consumer::{RawEvent, Waited};
 #[cfg(windows)]
 pub use engine_end::Waker;
 pub use engine_end::{EngineEnd, EventWriter, RequestReader, RingCounters};

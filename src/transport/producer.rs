@@ -5,7 +5,7 @@ use super::error::{Breach, TransportError};
 use super::layout::{Counters, Line};
 use super::os::Ringer;
 use super::region::{Arena, Shared};
-use super::slots::{Bounds, Entry, KIND_PAD, Priority, Refusal, Reservation, Slot};
+use super::slots::{Bounds, Entry, KIND_PAD, Position, Priority, Refusal, Reservation, Slot, released_checked};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -82,10 +82,7 @@ impl Producer {
                 }
                 Err(TransportError::Full)
             }
-            Err(Refusal::ReleasedOutOfRange) => {
-                private.broken.store(true, Ordering::Relaxed);
-                Err(TransportError::Broken(Breach::Released))
-            }
+            Err(Refusal::ReleasedOutOfRange) => Err(self.breach()),
         }
     }
 
@@ -93,6 +90,23 @@ impl Producer {
         let mut claim = self.claim(head, bytes.len(), priority)?;
         claim.copy_from_slice(bytes);
         claim.commit(bytes.len())
+    }
+
+    /// How far the consumer has released, as far as that can be true.
+    pub(super) fn released(&self) -> Position {
+        let known = &self.private.0.known_released;
+        match released_checked(&self.reserved, &self.released, known) {
+            Ok((released, _)) => released,
+            Err(_) => {
+                self.breach();
+                Position::from_word(known.load(Ordering::Acquire))
+            }
+        }
+    }
+
+    fn breach(&self) -> TransportError {
+        self.private.0.broken.store(true, Ordering::Relaxed);
+        TransportError::Broken(Breach::Released)
     }
 
     /// Whether the consumer was caught lying; the pair must then be detached.

@@ -191,20 +191,13 @@ impl Bounds {
             // Acquire pairs with the store below: the consumer's last reads of the room happened before.
             let known = Position::from_word(known_released.load(Ordering::Acquire));
             if !self.fits(known, next, priority) {
-                // SeqCst pairs with the consumer's store: the second try after `want_room` must see its release.
-                let freed = released.load(Ordering::SeqCst);
-                // Loaded behind `freed`, so an honest `freed` cannot be beyond it.
-                let newest = reserved.load(Ordering::SeqCst);
-                if !is_between(known, Position::from_word(freed), Position::from_word(newest)) {
-                    return Err(Refusal::ReleasedOutOfRange);
-                }
-                known_released.store(freed, Ordering::Release);
+                let (freed, newest) = released_checked(reserved, released, known_released)?;
                 if newest != seen {
                     // A stale `reserved` behind a fresh `released` looks full.
                     seen = newest;
                     continue;
                 }
-                if !self.fits(Position::from_word(freed), next, priority) {
+                if !self.fits(freed, next, priority) {
                     return Err(Refusal::Full);
                 }
             }
@@ -243,6 +236,30 @@ impl Bounds {
         let (slots, bytes) = next.beyond(released);
         (slots <= self.slot_count && bytes <= self.arena_len).then(|| (self.offset(reservation.start), next))
     }
+}
+
+/// What the consumer has released, and what is reserved. It may have released no less than the producers knew before and
+/// no more than they reserved.
+pub fn released_checked(
+    reserved: &AtomicU64,
+    released: &AtomicU64,
+    known_released: &AtomicU64,
+) -> Result<(Position, u64), Refusal> {
+    let known = known_released.load(Ordering::Acquire);
+    // Behind `known`, so an honest value is not before it. SeqCst pairs with the consumer's store: the second try after
+    // `want_room` must see its release.
+    let freed = released.load(Ordering::SeqCst);
+    // Behind `freed`, so an honest `freed` is not beyond it.
+    let newest = reserved.load(Ordering::SeqCst);
+    let position = Position::from_word(freed);
+    if !is_between(Position::from_word(known), position, Position::from_word(newest)) {
+        return Err(Refusal::ReleasedOutOfRange);
+    }
+    if freed != known {
+        // Two producers may store in the wrong order: the older value only makes the next look sooner.
+        known_released.store(freed, Ordering::Release);
+    }
+    Ok((position, newest))
 }
 
 const fn align(len: u32) -> u32 {
