@@ -10,6 +10,7 @@ mod core;
 mod history;
 mod host_editor;
 mod host_requests;
+pub mod journal;
 mod link;
 mod options;
 mod outbox;
