@@ -1,6 +1,8 @@
-//! Times of the cores that work on text: `cargo bench --bench cores`. Each line is `figure <name> <value> <unit>`, the median of
+//! Times of the cores that work on text: `cargo bench --bench cores`. Each line is `figure <name> <value> <unit>`, the middle of
 //! several rounds; `# reference` is the figure given for the TypeScript agent, `_2x` the same with twice the input.
-#![allow(missing_docs, clippy::print_stdout)]
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
+
+mod measure;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -11,6 +13,7 @@ use lapce_ai::providers::tokens;
 use lapce_ai::task::parser::{BlockView, Parser};
 
 fn main() {
+    measure::load();
     println!("# bound parser.stream_80kb 32 ms");
     figure("parser.stream_80kb", || stream(1_500));
     figure("parser.stream_80kb_2x", || stream(3_000));
@@ -39,19 +42,16 @@ fn main() {
     figure("tokens.80kb_2x", || {
         black_box(tokens::count(&text_2x));
     });
+    measure::load();
 }
 
 fn figure(name: &str, mut work: impl FnMut()) {
     work();
-    let mut times: Vec<f64> = (0..15)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    println!("figure {name} {:.3} ms", times[times.len() / 2]);
+    measure::figure(name, "ms", || {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64() * 1e3
+    });
 }
 
 /// One `write_to_file` in chunks of four bytes; every block is looked at after every chunk.

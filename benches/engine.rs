@@ -12,11 +12,14 @@ mod host;
 #[path = "engine/library.rs"]
 mod library;
 #[cfg(target_os = "linux")]
-#[path = "engine/measure.rs"]
+#[path = "measure/mod.rs"]
 mod measure;
 #[cfg(target_os = "linux")]
 #[path = "engine/server.rs"]
 mod server;
+#[cfg(target_os = "linux")]
+#[path = "engine/usage.rs"]
+mod usage;
 
 #[cfg(target_os = "linux")]
 fn main() {

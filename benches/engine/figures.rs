@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use crate::host::Host;
 use crate::library::Library;
-use crate::measure::{cpu, cpu_beside_main, memory, now, peak, reset_peak};
+use crate::measure::{self, ROUNDS, load, median};
 use crate::server::{self, ECHO, FLOOD, FLOOD_CHUNKS, FLOOD_TEXT, PACED, PACED_CHUNKS, REPORT};
+use crate::usage::{cpu, cpu_beside_main, memory, now, peak, reset_peak};
 
-const ROUNDS: usize = 9;
 const PROMPTS: usize = 100;
 const IDLE: Duration = Duration::from_secs(2);
 /// After a task: its files are written, its question has waited long enough to change the session's state.
@@ -50,24 +50,12 @@ fn all() {
     for (name, _, figures) in MEASUREMENTS {
         let rounds: Vec<Vec<f64>> = (0..ROUNDS).map(|_| child(name, &server.address)).collect();
         for (at, (figure, unit, bound)) in figures.iter().enumerate() {
-            let mut values: Vec<f64> = rounds.iter().map(|round| round[at]).collect();
+            let mut values = rounds.iter().map(|round| round[at]);
             println!("# bound {figure} {bound} {unit}");
-            println!("figure {figure} {:.3} {unit}", median(&mut values));
-            println!("# {figure} quietest {:.3} {unit}", values[0]);
+            measure::figure(figure, unit, || values.next().unwrap());
         }
     }
     load();
-}
-
-fn load() {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
-    println!("# load {} cpus {cpus} rounds {ROUNDS}", load.trim());
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Runs one measurement in a fresh process.

@@ -9,8 +9,8 @@ use lapce_ai::transport::Waited;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::measure::now;
 use crate::server::REPORT;
+use crate::usage::now;
 
 /// No event for so long: something hangs.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::measure::now;
+use crate::usage::now;
 
 /// Answers at once; the result is the moment the request arrived.
 pub const REPORT: &str = "report";
