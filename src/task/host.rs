@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::history::HistoryItem;
+use super::recovery::Note;
 use crate::edit::view::Editor;
 use crate::prompt::text::Texts;
 use crate::protocol::message::{TodoItem, TokenUsage, UiMessage};
@@ -215,6 +216,13 @@ pub enum HostRequestError {
 pub trait TaskHost: Send + Sync {
     /// Reports an event; never blocks, never drops.
     fn emit(&self, event: TaskEvent);
+    /// Whether somebody keeps notes of this session: only then are any made.
+    fn keeps_notes(&self) -> bool {
+        false
+    }
+    /// Keeps a note ([`recovery`](super::recovery)) before anything reported after it can reach the host. Must not block for
+    /// long, nor call back: the loop holds locks.
+    fn note(&self, _note: Note) {}
     /// Waits while the host is too far behind (backpressure): called before each read of a provider's stream.
     async fn ready(&self);
     /// Asks the host (methods of `docs/protocol.md`).

@@ -20,6 +20,7 @@ pub mod parser;
 mod pool;
 mod presenter;
 mod queue;
+pub mod recovery;
 mod repetition;
 mod request;
 mod resume;

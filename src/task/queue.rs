@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 /// Messages that may wait; a further one is refused, so that a runaway host cannot fill the memory.
 const LIMIT: usize = 1000;
 
 /// One waiting message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueuedMessage {
     /// Milliseconds since the Unix epoch when it was queued or last edited.
     pub timestamp: i64,

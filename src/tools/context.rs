@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::edit::view::EditView;
 use crate::prompt::text::Texts;
@@ -29,7 +30,7 @@ pub enum ToolError {
 }
 
 /// What the user answered to an ask.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// Which button, or a message.
     pub response: AskResponse,
