@@ -19,6 +19,8 @@ mod consumer;
 mod doorbell;
 mod engine_end;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 mod in_process;
 pub mod layout;

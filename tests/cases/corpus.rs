@@ -7,6 +7,7 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use lapce_ai::protocol::fuzzing as protocol;
+use lapce_ai::transport::fuzzing as transport;
 
 #[path = "corpus/seeds.rs"]
 mod seeds;
@@ -14,8 +15,12 @@ mod seeds;
 /// A fuzz target: folder, property, and how many inputs there must be, so that an emptied folder is noticed.
 type Target = (&'static str, fn(&[u8]), usize);
 
-const TARGETS: &[Target] =
-    &[("event", protocol::event, 32), ("hello", protocol::hello, 8), ("request", protocol::request, 40)];
+const TARGETS: &[Target] = &[
+    ("event", protocol::event, 32),
+    ("hello", protocol::hello, 8),
+    ("request", protocol::request, 40),
+    ("ring", transport::ring, 12),
+];
 
 fn folder(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/corpus").join(target)

@@ -4,6 +4,8 @@ use lapce_ai::protocol::event::{Event, EventKind, event_from_json};
 use lapce_ai::protocol::fuzzing::JSON;
 use lapce_ai::protocol::hello::{HEAD_LEN, Hello, Refusal, RingSizes, Welcome, WelcomeSession};
 use lapce_ai::protocol::request::{Request, RequestKind};
+use lapce_ai::transport::fuzzing::{ENGINE, Step, WRAPPING};
+use lapce_ai::transport::layout;
 
 const REQUESTS: &str = include_str!("../../data/samples/requests.jsonl");
 const EVENTS: &str = include_str!("../../data/samples/events.jsonl");
@@ -14,6 +16,7 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
         "event" => events(),
         "hello" => hellos(),
         "request" => requests(),
+        "ring" => rings(),
         other => panic!("no seeds for `{other}`"),
     }
 }
@@ -87,6 +90,68 @@ fn hellos() -> Vec<(String, Vec<u8>)> {
     .into_iter()
     .map(|(name, head, message)| (name.to_owned(), [head.as_slice(), &message[HEAD_LEN..]].concat()))
     .collect()
+}
+
+fn overwrite(offset: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut step = vec![Step::Overwrite as u8];
+    step.extend((offset as u16).to_le_bytes());
+    step.push(bytes.len() as u8);
+    step.extend(bytes);
+    step
+}
+
+/// A committed slot as its owner would write it.
+fn slot(number: u32, kind: u16, span: u32, len: u32) -> Vec<u8> {
+    let mut slot = [0; layout::SLOT_LEN];
+    let mut put = |at: usize, bytes: &[u8]| slot[at..at + bytes.len()].copy_from_slice(bytes);
+    put(layout::SLOT_SEQUENCE, &number.wrapping_add(1).to_le_bytes());
+    put(layout::SLOT_KIND, &kind.to_le_bytes());
+    put(layout::SLOT_SPAN, &span.to_le_bytes());
+    put(layout::SLOT_RECORD_LEN, &len.to_le_bytes());
+    put(layout::SLOT_SESSION_INDEX, &1u32.to_le_bytes());
+    overwrite(layout::SLOTS + number as usize % 8 * layout::SLOT_LEN, &slot)
+}
+
+/// Scripts for both ends: honest traffic, and each lie a peer can tell.
+fn rings() -> Vec<(String, Vec<u8>)> {
+    let publish = |len: u16| [&[Step::Publish as u8], len.to_le_bytes().as_slice(), &len.to_le_bytes()].concat();
+    let peer_publishes = |len: u16| [&[Step::PeerPublishes as u8], len.to_le_bytes().as_slice()].concat();
+    let (read, release) = ([Step::Next as u8, 8], [Step::Release as u8, 8]);
+    let receive = vec![Step::Receive as u8];
+    let released = |side: u8| if side == ENGINE { layout::REQUESTS_RELEASED } else { layout::EVENTS_REQUESTS_RELEASED };
+    let mut seeds = Vec::new();
+    for (name, side) in [("client", 0), ("engine", ENGINE)] {
+        let exchange = [
+            peer_publishes(100),
+            peer_publishes(1024),
+            read.to_vec(),
+            release.to_vec(),
+            publish(900),
+            vec![Step::Wait as u8, Step::PeerReads as u8, Step::CheckHeader as u8],
+        ]
+        .concat();
+        let padding: Vec<u8> = (0..8).flat_map(|number| slot(number, 0, 8, 0)).collect();
+        let lying = [overwrite(released(side) + 4, &[200]), publish(8).repeat(10)].concat();
+        let changed_header = [overwrite(layout::HEADER_ARENA_LEN, &[1]), vec![Step::CheckHeader as u8]].concat();
+        let scripts = [
+            ("exchange", exchange.repeat(6)),
+            ("received", [peer_publishes(40), receive.clone()].concat().repeat(12)),
+            ("full", [peer_publishes(8).repeat(9), read.to_vec(), publish(600).repeat(8)].concat()),
+            ("forged", [slot(0, 7, 64, 60), slot(1, 7, 1024, 1000), read.to_vec(), release.to_vec()].concat()),
+            ("padding", [padding, receive.clone(), peer_publishes(8)].concat()),
+            ("too-wide", [slot(0, 7, 4096, 60), read.to_vec(), read.to_vec()].concat()),
+            ("too-long", [slot(0, 7, 8, 9), read.to_vec(), peer_publishes(8), read.to_vec()].concat()),
+            ("crooked", [slot(0, 7, 9, 9), read.to_vec()].concat()),
+            ("lying", lying),
+            ("header", changed_header),
+        ];
+        for (script, steps) in scripts {
+            for (place, wrapping) in [("", 0), ("-wrapping", WRAPPING)] {
+                seeds.push((format!("{name}-{script}{place}"), [&[side | wrapping], steps.as_slice()].concat()));
+            }
+        }
+    }
+    seeds
 }
 
 #[test]
