@@ -3,22 +3,17 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 
 #[cfg(target_os = "linux")]
-#[path = "engine/figures.rs"]
 mod figures;
 #[cfg(target_os = "linux")]
-#[path = "engine/host.rs"]
 mod host;
 #[cfg(target_os = "linux")]
-#[path = "engine/library.rs"]
 mod library;
 #[cfg(target_os = "linux")]
-#[path = "measure/mod.rs"]
+#[path = "../measure/mod.rs"]
 mod measure;
 #[cfg(target_os = "linux")]
-#[path = "engine/server.rs"]
 mod server;
 #[cfg(target_os = "linux")]
-#[path = "engine/usage.rs"]
 mod usage;
 
 #[cfg(target_os = "linux")]
