@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
 
+use super::attachment::Attachment;
 use super::core::Core;
-use super::link::Link;
 use super::router::Outcome;
 use super::settings::SessionSettings;
 use crate::protocol::event::{Event, Form, MessageBegin, RequestFailed};
@@ -17,7 +17,7 @@ use crate::providers::{ChatRequest, ProviderError, StreamChunk, Usage};
 use crate::task::host::SettingsSource;
 
 /// Sends the call and streams its answer.
-pub async fn run(core: Arc<Core>, link: Arc<Link>, id: u64, create: CompletionCreate) -> Outcome {
+pub async fn run(core: Arc<Core>, client: Arc<Attachment>, id: u64, create: CompletionCreate) -> Outcome {
     let at = |place: &str, message: String| RequestFailed {
         place: Some(format!("completion.create.{place}")),
         ..RequestFailed::new(ErrorKind::InvalidRequest, message)
@@ -38,16 +38,18 @@ pub async fn run(core: Arc<Core>, link: Arc<Link>, id: u64, create: CompletionCr
     let request =
         ChatRequest { system: create.system.unwrap_or_default(), messages: Arc::new(messages), metadata: None };
     let begin = MessageBegin { task: String::new(), form: Form::Say, kind: "text".into() };
-    link.send(0, id, Event::MessageBegin(begin));
+    client.channel.send(id, Event::MessageBegin(begin));
     let mut stream = provider.stream(request);
     let (mut total, mut cost) = (Usage::default(), None);
     loop {
-        link.ready(0).await;
+        client.channel.ready().await;
         match stream.next().await {
             None => break,
             Some(Err(error)) => return Err(provider_failed(&error)),
-            Some(Ok(StreamChunk::Text(text))) if !text.is_empty() => link.send(0, id, Event::MessageDelta(text)),
-            Some(Ok(StreamChunk::Reasoning(text))) if !text.is_empty() => link.send(0, id, Event::ReasoningDelta(text)),
+            Some(Ok(StreamChunk::Text(text))) if !text.is_empty() => client.channel.send(id, Event::MessageDelta(text)),
+            Some(Ok(StreamChunk::Reasoning(text))) if !text.is_empty() => {
+                client.channel.send(id, Event::ReasoningDelta(text))
+            }
             Some(Ok(StreamChunk::Usage(usage))) => {
                 total.input_tokens += usage.input_tokens;
                 total.output_tokens += usage.output_tokens;

@@ -4,25 +4,31 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use futures::FutureExt;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
+use super::attachment::Attachment;
 use super::history::History;
 use super::host_editor::HostEditor;
 use super::host_requests::HostRequests;
-use super::link::Link;
+use super::journal::Entry;
+use super::keeper::Keeper;
+use super::link::{Detached, Link};
 use super::prompt::StandardPrompt;
 use super::provider_cache;
+use super::router::Connection;
 use super::session_host::{Numbers, SessionHost};
-use super::settings::{EngineSettings, SessionSettings, SettingsError};
+use super::settings::{self, EngineSettings, SessionSettings, SettingsError};
 use super::surroundings;
 use crate::edit::disk::DiskEditor;
 use crate::edit::view::Editor;
 use crate::prompt::text::Texts;
 use crate::protocol::event::SessionState;
+use crate::protocol::hello::WelcomeSession;
 use crate::protocol::ids::SessionId;
 use crate::providers::{self, Wording};
 use crate::task::host::{ProviderFactory, Surroundings, TaskHost};
@@ -36,6 +42,8 @@ pub const SESSION_LIMIT: usize = 4096;
 pub struct Core {
     /// Distinguishes this engine's session ids from those of earlier engines of the process.
     pub generation: u32,
+    /// Keeps what a restart needs, in serve mode.
+    pub keeper: Option<Keeper>,
     /// Settings that sessions start from.
     pub settings: Arc<EngineSettings>,
     /// Questions to hosts that wait.
@@ -53,13 +61,18 @@ pub struct Core {
     /// Makes providers for raw calls; keeps the last one, and with it its connections and its place in a transcript.
     raw_provider: Arc<ProviderFactory>,
     surroundings: Surroundings,
-    clients: Mutex<HashMap<u32, Arc<Link>>>,
-    sessions: Mutex<HashMap<u32, Entry>>,
+    clients: Mutex<HashMap<u32, Arc<Attachment>>>,
+    sessions: Mutex<HashMap<u32, Open>>,
     next_client: AtomicU32,
+    next_pair: AtomicU64,
     next_session: AtomicU32,
     closed: AtomicBool,
+    /// Cancelled by a request to end the process, when the engine has one of its own.
+    shutdown: OnceLock<CancellationToken>,
     /// Told whenever a session has ended.
     ended: Notify,
+    /// Told whenever a connection came or went.
+    connections: Notify,
     me: Weak<Core>,
 }
 
@@ -75,8 +88,9 @@ pub struct Counters {
 }
 
 #[derive(Clone)]
-struct Entry {
+struct Open {
     client: u32,
+    shared: bool,
     host: Arc<SessionHost>,
     /// Taken when the session is to end: it aborts when its last handle is dropped.
     handle: Option<SessionHandle>,
@@ -99,6 +113,7 @@ impl Core {
     /// An engine without clients.
     pub fn new(
         generation: u32,
+        keeper: Option<Keeper>,
         settings: EngineSettings,
         storage: PathBuf,
         home: PathBuf,
@@ -138,6 +153,7 @@ impl Core {
         };
         Arc::new_cyclic(|me| Core {
             generation,
+            keeper,
             settings: Arc::new(settings),
             host_requests: Arc::default(),
             history,
@@ -151,11 +167,22 @@ impl Core {
             clients: Mutex::default(),
             sessions: Mutex::default(),
             next_client: AtomicU32::new(1),
+            // Grows over restarts too: nobody attaches a million times a second.
+            next_pair: AtomicU64::new(surroundings::now_ns() / 1000),
             next_session: AtomicU32::new(1),
             closed: AtomicBool::new(false),
+            shutdown: OnceLock::new(),
             ended: Notify::new(),
+            connections: Notify::new(),
             me: me.clone(),
         })
+    }
+
+    /// After a restart: numbers beyond those of the engine's earlier run.
+    pub fn number_from(&self, numbers: &super::journal::Numbers) {
+        self.next_client.store(numbers.client.saturating_add(1), Ordering::Relaxed);
+        self.next_session.store(numbers.session.saturating_add(1), Ordering::Relaxed);
+        self.numbers.continue_from(numbers.ask, numbers.host_request);
     }
 
     /// Number for the next client.
@@ -163,42 +190,186 @@ impl Core {
         self.next_client.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Attaches a client.
-    pub fn attach(&self, link: Arc<Link>) {
-        self.clients().insert(link.client, link);
-    }
-
-    /// Detaches a client: its sessions are aborted.
-    pub fn detach(&self, client: u32) {
-        if let Some(link) = self.clients().remove(&client) {
-            link.detach();
+    /// Keeps an entry for a restart, when one can come.
+    pub fn keep<'a>(&self, entry: impl FnOnce() -> Entry<'a>) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(&entry());
         }
-        self.sessions().values_mut().filter(|entry| entry.client == client).for_each(|entry| entry.handle = None);
     }
 
-    /// How many clients are attached.
+    /// Takes in a client.
+    pub fn admit(&self, client: Arc<Attachment>) {
+        self.clients().insert(client.number, client);
+    }
+
+    /// Connects a client: it gets back its sessions, and from then on what happens in them. `seen` is the last sequence it got
+    /// in a session (0: of no session), if it knows.
+    pub fn connect(
+        &self,
+        connection: &Connection,
+        capabilities: Vec<String>,
+        observes: bool,
+        seen: impl Fn(u32) -> Option<u32>,
+    ) {
+        let Connection { client, link } = connection;
+        if let Some(before) = client.connect(link.clone(), capabilities, observes) {
+            before.detach(Detached::Replaced);
+        }
+        client.channel.attach(link.clone(), seen(0), |_| {});
+        for open in self.open_sessions() {
+            if open.client == client.number {
+                open.host.attach(link.clone(), seen(open.host.session));
+            } else if open.shared && observes {
+                open.host.observe(link);
+            }
+        }
+        self.connections.notify_waiters();
+    }
+
+    /// A connection is over. In process, and when it went in order, the client is gone for good and its sessions with it; else
+    /// they wait for its return.
+    pub fn detach(&self, connection: &Connection, why: Detached) {
+        let Connection { client, link } = connection;
+        link.detach(why);
+        client.disconnect(link);
+        client.channel.detach(link);
+        self.open_sessions().iter().for_each(|open| open.host.channel().detach(link));
+        let returns = client.returns() && link.why() != Some(Detached::Left);
+        if !returns && client.link().is_none() {
+            self.dismiss(client);
+        }
+        self.connections.notify_waiters();
+    }
+
+    /// A client is gone for good: its sessions are aborted.
+    pub fn dismiss(&self, client: &Attachment) {
+        client.leave();
+        self.clients().remove(&client.number);
+        self.sessions().values_mut().filter(|open| open.client == client.number).for_each(|open| open.handle = None);
+        if client.returns() {
+            self.keep(|| Entry::ClientGone { number: client.number });
+        }
+    }
+
+    /// Number for the next pair of rings.
+    pub fn next_pair(&self) -> u64 {
+        self.next_pair.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The sessions that this client owns, and with `observes` those of others that it may see.
+    pub fn sessions_of(&self, client: &Attachment, observes: bool) -> Vec<WelcomeSession> {
+        let sessions = self.sessions();
+        let visible = sessions.iter().filter(|(_, open)| open.client == client.number || (open.shared && observes));
+        let named = visible.map(|(number, open)| WelcomeSession {
+            session: SessionId::new(self.generation, *number).raw(),
+            own: open.client == client.number,
+        });
+        named.collect()
+    }
+
+    /// The client with this id of its own choice.
+    pub fn client_by_id(&self, id: &str) -> Option<Arc<Attachment>> {
+        self.clients().values().find(|client| client.returns() && client.id == id).cloned()
+    }
+
+    /// Makes room for one more client by letting go of one that is not connected and has no sessions. True when there is room.
+    pub fn has_room(&self, limit: usize) -> bool {
+        if self.client_count() < limit {
+            return true;
+        }
+        let owners: Vec<u32> = self.sessions().values().map(|open| open.client).collect();
+        let idle = |client: &Arc<Attachment>| client.link().is_none() && !owners.contains(&client.number);
+        let idle = self.attachments().into_iter().filter(idle).min_by_key(|client| client.number);
+        idle.inspect(|client| self.dismiss(client)).is_some()
+    }
+
+    /// How many clients there are, connected or not.
     pub fn client_count(&self) -> usize {
         self.clients().len()
     }
 
     /// All clients.
-    pub fn links(&self) -> Vec<Arc<Link>> {
+    pub fn attachments(&self) -> Vec<Arc<Attachment>> {
         self.clients().values().cloned().collect()
     }
 
-    /// Opens a session in `cwd` for a client, with settings of its own.
+    /// All connections.
+    pub fn links(&self) -> Vec<Arc<Link>> {
+        self.clients().values().filter_map(|client| client.link()).collect()
+    }
+
+    /// Waits until a connection comes or goes; what happens from the call on counts.
+    pub fn connection_changes(&self) -> tokio::sync::futures::Notified<'_> {
+        self.connections.notified()
+    }
+
+    fn open_sessions(&self) -> Vec<Open> {
+        self.sessions().values().cloned().collect()
+    }
+
+    /// Opens a session in `cwd` for a client's `request`, with settings of its own.
     ///
     /// # Errors
     /// A setting of a wrong type.
     pub fn open_session(
         &self,
-        link: &Arc<Link>,
+        client: &Arc<Attachment>,
+        request: u64,
         cwd: &Path,
         settings: Map<String, Value>,
     ) -> Result<Session, SettingsError> {
+        let kept = settings::without_secrets(&settings).to_string();
         let settings = Arc::new(SessionSettings::new(self.settings.clone(), settings)?);
         let number = self.next_session.fetch_add(1, Ordering::Relaxed);
-        let host = Arc::new(SessionHost::new(number, link.clone(), self.numbers.clone(), self.host_requests.clone()));
+        if client.returns() {
+            self.keep(|| Entry::Session {
+                number,
+                client: client.number,
+                shared: client.share,
+                cwd: cwd.to_string_lossy(),
+                settings: kept.into(),
+                request,
+            });
+        }
+        let host = self.session_host(number, client);
+        let link = client.link();
+        if let Some(link) = &link {
+            host.attach(link.clone(), None);
+        }
+        if client.share {
+            let observers = self.attachments();
+            let observers = observers.iter().filter(|other| other.number != client.number && other.observes());
+            observers.filter_map(|other| other.link()).for_each(|link| host.observe(&link));
+        }
+        let session = self.run_session(host, client, cwd, settings);
+        // A connection that came or went before the session was listed did not find it.
+        match client.link() {
+            now if now.as_ref().map(Arc::as_ptr) == link.as_ref().map(Arc::as_ptr) => {}
+            Some(now) => session.host.attach(now, None),
+            None => link.iter().for_each(|gone| session.host.channel().detach(gone)),
+        }
+        // The client or the engine may have gone while its last requests were read: nobody else would end this session.
+        if self.is_closed() || !self.clients().contains_key(&client.number) {
+            self.end_session(number);
+        }
+        Ok(session)
+    }
+
+    /// The engine's side of session `number` of a client. What it says is kept for a client that can come back.
+    pub fn session_host(&self, number: u32, client: &Arc<Attachment>) -> Arc<SessionHost> {
+        let (keeper, numbers) = (client.returns().then(|| self.keeper.clone()).flatten(), self.numbers.clone());
+        Arc::new(SessionHost::new(number, client.clone(), keeper, numbers, self.host_requests.clone()))
+    }
+
+    /// Runs a session.
+    pub fn run_session(
+        &self,
+        host: Arc<SessionHost>,
+        client: &Attachment,
+        cwd: &Path,
+        settings: Arc<SessionSettings>,
+    ) -> Session {
+        let number = host.session;
         let task_host: Arc<dyn TaskHost> = host.clone();
         let editor: Arc<dyn Editor> = match HostEditor::of(&task_host) {
             Some(editor) => Arc::new(editor),
@@ -207,13 +378,15 @@ impl Core {
         let providers = provider_cache::cached(self.providers.clone());
         let surroundings = Surroundings { editor, providers, ..self.surroundings.clone() };
         let (handle, future) = session::open(task_host, surroundings, settings.clone(), cwd.to_owned());
-        let entry =
-            Entry { client: link.client, host: host.clone(), handle: Some(handle.clone()), settings: settings.clone() };
-        self.sessions().insert(number, entry);
-        // The client or the engine may have gone while its last requests were read: nobody else would end this session.
-        if self.is_closed() || !self.clients().contains_key(&link.client) {
-            self.end_session(number);
-        }
+        let (shared, kept) = (client.share, client.returns());
+        let open = Open {
+            client: client.number,
+            shared,
+            host: host.clone(),
+            handle: Some(handle.clone()),
+            settings: settings.clone(),
+        };
+        self.sessions().insert(number, open);
         self.counters.sessions.fetch_add(1, Ordering::Relaxed);
         // The second request of a task counts tokens; the model's first answer takes longer than this.
         self.runtime.spawn_blocking(providers::tokens::warm);
@@ -225,26 +398,32 @@ impl Core {
             if let Err(panic) = &outcome {
                 reporter.ended(SessionState::Failed, Some(panic_text(&**panic)));
             }
+            reporter.closed();
             if let Some(core) = core.upgrade() {
                 core.host_requests.withdraw(number);
                 core.sessions().remove(&number);
+                // One that ends because the engine stops goes on with the next engine.
+                if kept && !core.is_closed() {
+                    core.keep(|| Entry::SessionEnded { number });
+                }
                 core.ended.notify_waiters();
             }
         });
-        Ok(Session { id: SessionId::new(self.generation, number), host, handle, settings })
+        Session { id: SessionId::new(self.generation, number), host, handle, settings }
     }
 
-    /// The session of this id, if it lives and belongs to the client.
-    pub fn session(&self, id: SessionId, client: u32) -> Option<Session> {
+    /// The session of this id, if it lives and the client may command it.
+    pub fn session(&self, id: SessionId, client: &Attachment) -> Option<Session> {
         if id.generation() != self.generation {
             return None;
         }
         self.session_by_number(id.index(), client)
     }
 
-    /// The session of this number, if it lives and belongs to the client.
-    pub fn session_by_number(&self, number: u32, client: u32) -> Option<Session> {
-        let entry = self.sessions().get(&number).filter(|entry| entry.client == client).cloned()?;
+    /// The session of this number, if it lives and the client may command it: its own, or a shared one that it observes.
+    pub fn session_by_number(&self, number: u32, client: &Attachment) -> Option<Session> {
+        let may = |open: &&Open| open.client == client.number || (open.shared && client.observes());
+        let entry = self.sessions().get(&number).filter(may).cloned()?;
         let id = SessionId::new(self.generation, number);
         Some(Session { id, host: entry.host, handle: entry.handle?, settings: entry.settings })
     }
@@ -272,6 +451,17 @@ impl Core {
         (self.raw_provider)(settings)
     }
 
+    /// Sets what a request to end the process cancels: the engine has the process for itself.
+    pub fn on_shutdown(&self, token: CancellationToken) {
+        // Set once, when the server opens.
+        let _ = self.shutdown.set(token);
+    }
+
+    /// Ends the process in order. False when it is not the engine's own.
+    pub fn shut_down(&self) -> bool {
+        self.shutdown.get().inspect(|token| token.cancel()).is_some()
+    }
+
     /// Whether the engine was closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
@@ -293,11 +483,11 @@ impl Core {
         }
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<u32, Arc<Link>>> {
+    fn clients(&self) -> MutexGuard<'_, HashMap<u32, Arc<Attachment>>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<u32, Entry>> {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<u32, Open>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

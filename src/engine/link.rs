@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::{BACKLOG_LIMIT, Merge, Outbox, Outgoing, Sink};
-use crate::protocol::event::{Class, Event};
+use super::outbox::{BACKLOG_LIMIT, Outbox, Outgoing, Sink};
 use crate::transport::{EventWriter, FLAG_COALESCED, Priority, RecordHead, TransportError};
 
 /// Flag of a record whose body is the number of a [blob](Blobs).
@@ -44,12 +43,25 @@ impl Blobs {
     }
 }
 
-/// One client as sessions see it.
+/// Why a client was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detached {
+    /// It said goodbye; in process, it was freed.
+    Left,
+    /// It died.
+    Gone,
+    /// It broke the ring's or the socket's rules.
+    Protocol,
+    /// It did not read what it asked to observe.
+    Slow,
+    /// It attached again, over another connection.
+    Replaced,
+}
+
+/// One connection of a client: its ring, and what found no room there.
 pub struct Link {
     /// Number of the client.
     pub client: u32,
-    /// Host request methods it answers.
-    pub capabilities: Vec<String>,
     /// Large bodies in both directions.
     pub blobs: Arc<Blobs>,
     events: EventWriter,
@@ -61,40 +73,19 @@ pub struct Link {
     /// Told whenever backlog went into the ring.
     moved: Notify,
     gone: CancellationToken,
+    why: OnceLock<Detached>,
 }
 
 impl Link {
     /// A client with its ring; `arena` bytes large.
-    pub fn new(client: u32, capabilities: Vec<String>, blobs: Arc<Blobs>, events: EventWriter, arena: usize) -> Link {
-        let (outbox, released_word, released, moved, gone) = Default::default();
-        Link { client, capabilities, blobs, events, arena, outbox, released_word, released, moved, gone }
+    pub fn new(client: u32, blobs: Arc<Blobs>, events: EventWriter, arena: usize) -> Link {
+        let (outbox, released_word, released, moved, gone, why) = Default::default();
+        Link { client, blobs, events, arena, outbox, released_word, released, moved, gone, why }
     }
 
     /// Sends an event; never blocks.
-    pub fn send(&self, session: u32, correlation: u64, event: Event) {
-        let kind = event.kind();
-        let (merge, body) = if kind.is_text() {
-            (Merge::Append, text_of(event).into_bytes())
-        } else {
-            let mut body = vec![0; event.encoded_upper_bound()];
-            match event.encode_into(&mut body) {
-                Ok(len) => body.truncate(len),
-                // The bound holds for every record (property-tested); an event that broke it would be a bug, not a crash.
-                Err(_) => return,
-            }
-            (if kind.class() == Class::Coalescable { Merge::Replace } else { Merge::Never }, body)
-        };
-        let outgoing = Outgoing {
-            kind: kind.number(),
-            session,
-            correlation,
-            sequence: 0,
-            body,
-            merge,
-            control: kind.is_control(),
-            coalesced: false,
-        };
-        if self.gone.is_cancelled() {
+    pub fn push(&self, outgoing: Outgoing) {
+        if self.is_gone() {
             return;
         }
         let mut outbox = self.lock();
@@ -131,11 +122,28 @@ impl Link {
             tokio::pin!(moved);
             // Registered before the look, so that a move in between is not missed.
             moved.as_mut().enable();
-            if self.lock().backlog(session) <= BACKLOG_LIMIT || self.events.is_broken() || self.gone.is_cancelled() {
+            if self.backlog_of(session) <= BACKLOG_LIMIT || self.events.is_broken() || self.is_gone() {
                 return;
             }
             moved.await;
         }
+    }
+
+    /// Number of the last event of this session that the client has released; 0 for none yet.
+    pub fn released(&self, session: u32) -> u32 {
+        let mut outbox = self.lock();
+        outbox.settle(self);
+        outbox.released(session)
+    }
+
+    /// The session is over.
+    pub fn forget(&self, session: u32) {
+        self.lock().forget(session);
+    }
+
+    /// Bytes of this session that wait outside the ring.
+    pub fn backlog_of(&self, session: u32) -> usize {
+        self.lock().backlog(session)
     }
 
     /// Bytes that wait outside the ring, and events merged so far.
@@ -149,16 +157,29 @@ impl Link {
         &self.events
     }
 
-    /// Lets everybody go who waits for this client, which is gone.
-    pub fn detach(&self) {
+    /// Lets everybody go who waits for this client. What it released until now stays known.
+    pub fn detach(&self, why: Detached) {
+        if self.why.set(why).is_err() {
+            return;
+        }
         self.gone.cancel();
-        *self.lock() = Outbox::default();
+        self.lock().abandon(self);
         self.moved.notify_waiters();
     }
 
-    /// Whether the client is gone, and how to wait for that.
-    pub fn gone(&self) -> &CancellationToken {
-        &self.gone
+    /// Why it was let go, once it was.
+    pub fn why(&self) -> Option<Detached> {
+        self.why.get().copied()
+    }
+
+    /// Whether the client is gone.
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_cancelled()
+    }
+
+    /// Waits until the client is gone.
+    pub async fn until_gone(&self) {
+        self.gone.cancelled().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Outbox> {
@@ -171,7 +192,7 @@ impl Sink for Link {
         self.events.max_record()
     }
 
-    fn push(&self, event: &Outgoing, body: &[u8]) -> bool {
+    fn push(&self, event: &mut Outgoing, len: usize) -> bool {
         let priority = if event.control { Priority::Control } else { Priority::Normal };
         let mut head = RecordHead {
             kind: event.kind,
@@ -180,16 +201,13 @@ impl Sink for Link {
             session_sequence: event.sequence,
             correlation: event.correlation,
         };
-        let result = if body.len() > self.events.max_record() {
+        let result = if len > self.events.max_record() {
             head.flags |= FLAG_BLOB;
-            let number = self.blobs.put(body.to_vec());
-            let result = self.events.publish(head, &number.to_le_bytes(), priority);
-            if result.is_err() {
-                self.blobs.take(number);
-            }
-            result
+            // Put beside the ring once, however often the ring is full.
+            let number = *event.blob.get_or_insert_with(|| self.blobs.put(event.body.clone()));
+            self.events.publish(head, &number.to_le_bytes(), priority)
         } else {
-            self.events.publish(head, body, priority)
+            self.events.publish(head, event.body.get(..len).unwrap_or_default(), priority)
         };
         // A broken ring takes everything and gives nothing: its client is being detached.
         !matches!(result, Err(TransportError::Full))
@@ -205,14 +223,5 @@ impl Sink for Link {
         let before = self.released_word.swap(now, Ordering::Relaxed);
         let step = u64::from(now.wrapping_sub(before));
         self.released.fetch_add(step, Ordering::Relaxed) + step
-    }
-}
-
-fn text_of(event: Event) -> String {
-    match event {
-        Event::MessageDelta(text) | Event::ReasoningDelta(text) | Event::ToolDelta(text) | Event::ToolOutput(text) => {
-            text
-        }
-        _ => String::new(),
     }
 }

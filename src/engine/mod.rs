@@ -4,6 +4,8 @@
 //! does is decided in `task`; here it is run, routed and reported. Only [`surroundings`] reads the clock, the
 //! environment and the home folder; everything below gets values.
 
+mod attachment;
+mod channel;
 mod client;
 mod completion;
 mod core;
@@ -11,6 +13,7 @@ mod history;
 mod host_editor;
 mod host_requests;
 pub mod journal;
+mod keeper;
 mod link;
 mod options;
 mod outbox;
@@ -29,11 +32,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use self::attachment::Attachment;
 pub use self::client::{Client, ReceiveError, Received, SubmitError};
 use self::core::Core;
 pub use self::host_requests::METHODS as HOST_METHODS;
+use self::keeper::Keeper;
 use self::link::{Blobs, Link};
 pub use self::options::{ClientOptions, EngineOptions, OpenError};
+use self::router::Connection;
 use crate::transport::{self, PairOptions, RingState};
 
 /// Threads of the runtime unless the options say otherwise.
@@ -64,6 +70,16 @@ impl Engine {
     pub fn open(options: EngineOptions) -> Result<Engine, OpenError> {
         static GENERATION: AtomicU32 = AtomicU32::new(1);
 
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        Engine::open_with(options, generation, |_| None)
+    }
+
+    /// As [`open`](Self::open), with the generation part of session ids, and what keeps for a restart.
+    fn open_with(
+        options: EngineOptions,
+        generation: u32,
+        keeper: impl FnOnce(tokio::runtime::Handle) -> Option<Keeper>,
+    ) -> Result<Engine, OpenError> {
         let settings = settings::EngineSettings::new(options.settings)
             .map_err(|error| OpenError::Settings { place: error.place, message: error.message })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -75,8 +91,8 @@ impl Engine {
             .map_err(|cause| OpenError::System { what: "threads for the engine", cause })?;
         let home = options.home.unwrap_or_else(surroundings::home);
         let storage = options.storage.unwrap_or_else(|| surroundings::default_storage(&home));
-        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let core = Core::new(generation, settings, storage, home, runtime.handle().clone());
+        let handle = runtime.handle().clone();
+        let core = Core::new(generation, keeper(handle.clone()), settings, storage, home, handle);
         Ok(Engine { core, runtime: Mutex::new(Some(runtime)) })
     }
 
@@ -85,30 +101,7 @@ impl Engine {
     /// # Errors
     /// An unknown capability, rings of an impossible size, or a closed engine.
     pub fn client(&self, options: ClientOptions) -> Result<Client, OpenError> {
-        if self.core.is_closed() {
-            return Err(OpenError::Closed);
-        }
-        if self.core.client_count() >= CLIENT_LIMIT {
-            return Err(OpenError::TooManyClients(CLIENT_LIMIT));
-        }
-        for capability in &options.capabilities {
-            if !HOST_METHODS.iter().any(|(method, _)| method == capability) {
-                return Err(OpenError::Capability(capability.clone()));
-            }
-        }
-        let mut pair = PairOptions::default();
-        pair.identity.abi_hash = crate::protocol::abi::abi_hash();
-        pair.events = options.events.unwrap_or(pair.events);
-        pair.requests = options.requests.unwrap_or(pair.requests);
-        let arena = pair.events.arena_bytes as usize;
-        let (engine_end, client_end) = transport::in_process(&pair)?;
-        let number = self.core.client_number();
-        let blobs = Arc::new(Blobs::default());
-        let link = Arc::new(Link::new(number, options.capabilities, blobs.clone(), engine_end.events, arena));
-        self.core.attach(link.clone());
-        router::serve(self.core.clone(), link, engine_end.requests);
-        let core = self.core.clone();
-        Ok(Client::in_process(number, core.generation, client_end, blobs, core))
+        in_process(&self.core, options).map(|(client, _)| client)
     }
 
     /// Counters, as of the request `engine.stats`.
@@ -143,6 +136,35 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.close(Duration::from_secs(2));
     }
+}
+
+/// A client in this process, with its connection as the engine sees it.
+fn in_process(core: &Arc<Core>, options: ClientOptions) -> Result<(Client, Connection), OpenError> {
+    if core.is_closed() {
+        return Err(OpenError::Closed);
+    }
+    if !core.has_room(CLIENT_LIMIT) {
+        return Err(OpenError::TooManyClients(CLIENT_LIMIT));
+    }
+    for capability in &options.capabilities {
+        if !HOST_METHODS.iter().any(|(method, _)| method == capability) {
+            return Err(OpenError::Capability(capability.clone()));
+        }
+    }
+    let mut pair = PairOptions::default();
+    pair.identity.abi_hash = crate::protocol::abi::abi_hash();
+    pair.events = options.events.unwrap_or(pair.events);
+    pair.requests = options.requests.unwrap_or(pair.requests);
+    let arena = pair.events.arena_bytes as usize;
+    let (engine_end, client_end) = transport::in_process(&pair)?;
+    let number = core.client_number();
+    let client = Attachment::new(number, String::new(), String::new(), false, None);
+    let link = Arc::new(Link::new(number, Arc::new(Blobs::default()), engine_end.events, arena));
+    let connection = Connection { client, link };
+    core.admit(connection.client.clone());
+    core.connect(&connection, options.capabilities, false, |_| None);
+    router::serve(core.clone(), connection.clone(), engine_end.requests);
+    Ok((Client::in_process(connection.clone(), client_end, core.clone()), connection))
 }
 
 /// What this build is, as of the request `engine.info`.

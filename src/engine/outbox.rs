@@ -40,14 +40,16 @@ pub struct Outgoing {
     pub control: bool,
     /// Merged from several events.
     pub coalesced: bool,
+    /// Number of the body beside the ring, once it was put there.
+    pub blob: Option<u64>,
 }
 
 /// The ring as the outbox sees it.
 pub trait Sink {
     /// Longest body the ring takes.
     fn max_record(&self) -> usize;
-    /// Writes one event. False when there is no room for it now.
-    fn push(&self, event: &Outgoing, body: &[u8]) -> bool;
+    /// Writes one event, or as much of its text as `body` is. False when there is no room for it now.
+    fn push(&self, event: &mut Outgoing, len: usize) -> bool;
     /// Bytes of the ring's arena.
     fn capacity(&self) -> usize;
     /// Records the client has released since the ring was opened.
@@ -60,14 +62,22 @@ pub struct Outbox {
     queues: HashMap<u32, Queue>,
     /// Sessions with a backlog, in turn.
     turns: VecDeque<u32>,
-    /// Session and size of every record in the ring, oldest first.
-    in_ring: VecDeque<(u32, usize)>,
+    /// Every record in the ring, oldest first.
+    in_ring: VecDeque<InRing>,
     /// Bytes in the ring by session.
     held: HashMap<u32, usize>,
+    /// Last numbered event that the client released, by session.
+    released: HashMap<u32, u32>,
     /// Records taken off `in_ring`.
     settled: u64,
     /// Events merged into another one so far.
     coalesced: u64,
+}
+
+struct InRing {
+    session: u32,
+    bytes: usize,
+    sequence: u32,
 }
 
 #[derive(Default)]
@@ -140,6 +150,23 @@ impl Outbox {
         self.queues.values().map(|queue| queue.bytes).sum()
     }
 
+    /// Number of the last event of this session that the client has released; 0 for none yet.
+    pub fn released(&self, session: u32) -> u32 {
+        self.released.get(&session).copied().unwrap_or(0)
+    }
+
+    /// The client is gone: its backlog with it, what it released stays known.
+    pub fn abandon(&mut self, sink: &impl Sink) {
+        self.settle(sink);
+        let released = std::mem::take(&mut self.released);
+        *self = Outbox { released, ..Outbox::default() };
+    }
+
+    /// The session is over: nothing more is asked about it.
+    pub fn forget(&mut self, session: u32) {
+        self.released.remove(&session);
+    }
+
     /// Events merged into another one so far.
     pub fn coalesced(&self) -> u64 {
         self.coalesced
@@ -150,16 +177,17 @@ impl Outbox {
         let limit = sink.max_record();
         while event.merge == Merge::Append && event.body.len() > limit {
             let cut = char_boundary(&event.body, limit);
-            if !sink.push(&event, &event.body[..cut]) {
+            if !sink.push(&mut event, cut) {
                 return Some(event);
             }
-            self.record(event.session, cut);
+            self.record(&event, cut);
             event.body.drain(..cut);
         }
-        if !sink.push(&event, &event.body) {
+        let len = event.body.len();
+        if !sink.push(&mut event, len) {
             return Some(event);
         }
-        self.record(event.session, event.body.len());
+        self.record(&event, len);
         None
     }
 
@@ -199,17 +227,20 @@ impl Outbox {
         !event.control && held > 0 && held + event.body.len() > sink.capacity() / 2
     }
 
-    fn record(&mut self, session: u32, bytes: usize) {
-        self.in_ring.push_back((session, bytes));
-        *self.held.entry(session).or_default() += bytes;
+    fn record(&mut self, event: &Outgoing, bytes: usize) {
+        self.in_ring.push_back(InRing { session: event.session, bytes, sequence: event.sequence });
+        *self.held.entry(event.session).or_default() += bytes;
     }
 
     /// Takes what the client has released off the books.
-    fn settle(&mut self, sink: &impl Sink) {
+    pub fn settle(&mut self, sink: &impl Sink) {
         let released = sink.released_records();
         while self.settled < released {
-            let Some((session, bytes)) = self.in_ring.pop_front() else { break };
+            let Some(InRing { session, bytes, sequence }) = self.in_ring.pop_front() else { break };
             self.settled += 1;
+            if sequence != 0 {
+                self.released.insert(session, sequence);
+            }
             if let Some(held) = self.held.get_mut(&session) {
                 *held -= bytes;
                 if *held == 0 {
@@ -261,7 +292,8 @@ mod tests {
         fn max_record(&self) -> usize {
             8
         }
-        fn push(&self, event: &Outgoing, body: &[u8]) -> bool {
+        fn push(&self, event: &mut Outgoing, len: usize) -> bool {
+            let body = &event.body[..len];
             let mut room = self.room.borrow_mut();
             if *room == 0 {
                 return false;
@@ -283,16 +315,8 @@ mod tests {
     }
 
     fn event(session: u32, kind: u16, body: &str, merge: Merge) -> Outgoing {
-        Outgoing {
-            kind,
-            session,
-            correlation: 7,
-            sequence: 0,
-            body: body.into(),
-            merge,
-            control: false,
-            coalesced: false,
-        }
+        let (control, coalesced, sequence, blob) = Default::default();
+        Outgoing { kind, session, correlation: 7, body: body.into(), merge, control, coalesced, sequence, blob }
     }
 
     #[test]

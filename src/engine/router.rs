@@ -9,8 +9,11 @@ use futures::FutureExt;
 use rkyv::util::AlignedVec;
 use serde_json::{Map, Value, json};
 
+use super::attachment::{Arrival, Attachment};
 use super::core::{Core, SESSION_LIMIT, Session};
-use super::link::{FLAG_BLOB, Link};
+use super::journal::Entry;
+use super::link::{Detached, FLAG_BLOB, Link};
+use super::session_host::AskState;
 use super::{completion, settings, tasks};
 use crate::protocol::event::{Event, RequestDone, RequestFailed};
 use crate::protocol::failure::ErrorKind;
@@ -26,21 +29,30 @@ use crate::transport::{RecordHead, RequestReader};
 /// Outcome of a request.
 pub type Outcome = Result<Value, RequestFailed>;
 
+/// One connection of a client, as its requests are read.
+#[derive(Clone)]
+pub struct Connection {
+    /// The client.
+    pub client: Arc<Attachment>,
+    /// Its ring of events.
+    pub link: Arc<Link>,
+}
+
 /// Reads a client's requests until it is gone or breaks its ring.
 #[cfg(unix)]
-pub fn serve(core: Arc<Core>, link: Arc<Link>, requests: RequestReader) {
+pub fn serve(core: Arc<Core>, connection: Connection, requests: RequestReader) {
     let runtime = core.runtime.clone();
     runtime.spawn(async move {
-        let Ok(mut bell) = requests.watch() else { return core.detach(link.client) };
+        let Ok(mut bell) = requests.watch() else { return core.detach(&connection, Detached::Gone) };
         let mut body = AlignedVec::new();
         // Receive first: a request may have come before the bell was watched.
-        while drain(&core, &link, bell.get_mut(), &mut body) {
+        while drain(&core, &connection, bell.get_mut(), &mut body) {
             tokio::select! {
                 ready = bell.readable_mut() => match ready {
                     Ok(mut ready) => ready.clear_ready(),
-                    Err(_) => return core.detach(link.client),
+                    Err(_) => return core.detach(&connection, Detached::Gone),
                 },
-                () = link.gone().cancelled() => return,
+                () = connection.link.until_gone() => return core.detach(&connection, Detached::Gone),
             }
         }
     });
@@ -48,66 +60,74 @@ pub fn serve(core: Arc<Core>, link: Arc<Link>, requests: RequestReader) {
 
 /// Reads a client's requests until it is gone or breaks its ring: in a thread that waits for the bell's event.
 #[cfg(windows)]
-pub fn serve(core: Arc<Core>, link: Arc<Link>, mut requests: RequestReader) {
+pub fn serve(core: Arc<Core>, connection: Connection, mut requests: RequestReader) {
     let waker = requests.waker();
-    let watched = link.clone();
+    let watched = connection.link.clone();
     core.runtime.spawn(async move {
-        watched.gone().cancelled().await;
+        watched.until_gone().await;
         waker.wake();
     });
     std::thread::spawn(move || {
         let mut body = AlignedVec::new();
-        while !link.gone().is_cancelled() && drain(&core, &link, &mut requests, &mut body) {
+        while !connection.link.is_gone() && drain(&core, &connection, &mut requests, &mut body) {
             requests.wait();
         }
+        core.detach(&connection, Detached::Gone);
     });
 }
 
-/// Takes all requests that are there and makes use of room that was freed. False when the ring is broken.
-fn drain(core: &Arc<Core>, link: &Arc<Link>, requests: &mut RequestReader, body: &mut AlignedVec) -> bool {
+/// Takes all requests that are there and makes use of room that was freed. False when the client is gone or its ring broken.
+fn drain(core: &Arc<Core>, connection: &Connection, requests: &mut RequestReader, body: &mut AlignedVec) -> bool {
     loop {
         match requests.receive(body) {
-            Ok(Some(head)) => received(core, link, head, body),
+            Ok(Some(head)) => received(core, connection, head, body),
             Ok(None) => break,
             Err(_) => {
-                core.detach(link.client);
+                core.detach(connection, Detached::Protocol);
                 return false;
             }
         }
     }
-    link.refill();
+    connection.link.refill();
     true
 }
 
 /// Takes one request and sees to its answer.
-fn received(core: &Arc<Core>, link: &Arc<Link>, head: RecordHead, body: &[u8]) {
+fn received(core: &Arc<Core>, connection: &Connection, head: RecordHead, body: &[u8]) {
+    let Connection { client, link } = connection;
+    let id = head.correlation;
     core.counters.requests.fetch_add(1, Ordering::Relaxed);
     let blob = if head.flags & FLAG_BLOB != 0 {
         body.try_into().ok().and_then(|number| link.blobs.take(u64::from_le_bytes(number)))
     } else {
         None
     };
+    match client.arrives(id) {
+        Arrival::New => {}
+        Arrival::Known => return,
+        Arrival::Owed(result) => return answer(core, client, id, Ok(result)),
+    }
     let request = match Request::decode(head.kind, blob.as_deref().unwrap_or(body)) {
         Ok(request) => request,
-        Err(error) => return answer(core, link, head.correlation, Err(malformed(&error))),
+        Err(error) => return answer(core, client, id, Err(malformed(&error))),
     };
     if core.is_closed() {
         let closed = RequestFailed::new(ErrorKind::Closed, "the engine is closed");
-        return answer(core, link, head.correlation, Err(closed));
+        return answer(core, client, id, Err(closed));
     }
-    let (core, link) = (core.clone(), link.clone());
-    match execute(&core, &link, head.correlation, request) {
-        Execution::Now(outcome) => answer(&core, &link, head.correlation, outcome),
+    match execute(core, client, id, request) {
+        Execution::Now(outcome) => answer(core, client, id, outcome),
         Execution::Later(future) => {
+            let (core, client) = (core.clone(), client.clone());
             let runtime = core.runtime.clone();
             runtime.spawn(async move {
                 // A panic is a bug of ours; the request is answered all the same.
                 let guarded = AssertUnwindSafe(future).catch_unwind();
                 tokio::select! {
-                    () = link.gone().cancelled() => {}
+                    () = client.until_left() => {}
                     outcome = guarded => {
                         let outcome = outcome.unwrap_or_else(|_| Err(internal()));
-                        answer(&core, &link, head.correlation, outcome);
+                        answer(&core, &client, id, outcome);
                     }
                 }
             });
@@ -115,7 +135,7 @@ fn received(core: &Arc<Core>, link: &Arc<Link>, head: RecordHead, body: &[u8]) {
     }
 }
 
-fn answer(core: &Core, link: &Link, correlation: u64, outcome: Outcome) {
+fn answer(core: &Core, client: &Attachment, request: u64, outcome: Outcome) {
     let event = match outcome {
         Ok(result) => Event::RequestDone(RequestDone { result: Json::from(result) }),
         Err(failed) => {
@@ -123,7 +143,8 @@ fn answer(core: &Core, link: &Link, correlation: u64, outcome: Outcome) {
             Event::RequestFailed(failed)
         }
     };
-    link.send(0, correlation, event);
+    client.channel.send(request, event);
+    client.answered(request);
 }
 
 enum Execution {
@@ -138,36 +159,42 @@ impl From<Outcome> for Execution {
 }
 
 /// Commands are handed to their session here, in the order of submission; what waits for a reply or the disk goes on later.
-fn execute(core: &Arc<Core>, link: &Arc<Link>, id: u64, request: Request) -> Execution {
+fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request) -> Execution {
     match request {
         Request::EngineInfo(_) => Ok(super::info()).into(),
         Request::EngineStats(_) => Ok(super::stats::collect(core)).into(),
-        Request::SettingsGet(get) => settings_get(core, link, &get).into(),
-        Request::SettingsSet(set) => settings_set(core, link, &set).into(),
+        Request::EngineShutdown(_) => match core.shut_down() {
+            true => Ok(Value::Null).into(),
+            false => not_supported("engine.shutdown").into(),
+        },
+        Request::SettingsGet(get) => settings_get(core, client, &get).into(),
+        Request::SettingsSet(set) => settings_set(core, client, &set).into(),
         Request::CompletionCreate(create) => {
-            Execution::Later(Box::pin(completion::run(core.clone(), link.clone(), id, create)))
+            Execution::Later(Box::pin(completion::run(core.clone(), client.clone(), id, create)))
         }
-        Request::TaskStart(start) => task_start(core, link, start),
-        Request::TaskResume(resume) => task_resume(core, link, resume),
+        Request::TaskStart(start) => task_start(core, client, id, start),
+        Request::TaskResume(resume) => task_resume(core, client, id, resume),
         Request::TaskList(list) => later(core, move |core| Ok(tasks::list(core, &list))),
         Request::TaskGet(get) => later(core, move |core| tasks::get(core, &get.task)),
         Request::TaskDelete(delete) => later(core, move |core| tasks::delete(core, &delete.task)),
-        Request::TaskMessage(m) => command(core, link, m.session, Command::Message { text: m.text, images: m.images }),
-        Request::TaskQueue(q) => command(core, link, q.session, Command::Queue { text: q.text, images: q.images }),
-        Request::TaskRespond(respond) => task_respond(core, link, respond),
-        Request::TaskCancel(r) => command(core, link, r.session, Command::Cancel),
-        Request::TaskClear(r) => task_clear(core, link, r.session),
-        Request::TaskSetMode(r) => task_set_mode(core, link, r),
-        Request::TaskCondense(r) => command(core, link, r.session, Command::Condense),
+        Request::TaskMessage(m) => {
+            command(core, client, m.session, Command::Message { text: m.text, images: m.images })
+        }
+        Request::TaskQueue(q) => command(core, client, q.session, Command::Queue { text: q.text, images: q.images }),
+        Request::TaskRespond(respond) => task_respond(core, client, id, respond),
+        Request::TaskCancel(r) => command(core, client, r.session, Command::Cancel),
+        Request::TaskClear(r) => task_clear(core, client, r.session),
+        Request::TaskSetMode(r) => task_set_mode(core, client, r),
+        Request::TaskCondense(r) => command(core, client, r.session, Command::Condense),
         Request::TaskSetTodos(r) => {
             let todos = serde_json::to_value(&r.todos).unwrap_or(Value::Null);
-            command(core, link, r.session, Command::SetTodos(todos))
+            command(core, client, r.session, Command::SetTodos(todos))
         }
         Request::TaskTerminal(r) => {
             let proceed = r.action == TerminalAction::Continue;
-            command(core, link, r.session, Command::Terminal { proceed })
+            command(core, client, r.session, Command::Terminal { proceed })
         }
-        Request::HostRespond(respond) => host_respond(core, link, respond).into(),
+        Request::HostRespond(respond) => host_respond(core, client, respond).into(),
         Request::TaskSetProfile(_) => not_supported("task.set_profile").into(),
         Request::Unbuilt(kind, _) => not_supported(kind.as_str()).into(),
     }
@@ -191,8 +218,8 @@ fn internal() -> RequestFailed {
 }
 
 /// Hands a command to its session.
-fn command(core: &Core, link: &Link, session: SessionId, command: Command) -> Execution {
-    match core.session(session, link.client) {
+fn command(core: &Core, client: &Attachment, session: SessionId, command: Command) -> Execution {
+    match core.session(session, client) {
         Some(session) => submit(&session, command),
         None => Err(stale("session")).into(),
     }
@@ -207,7 +234,7 @@ fn submit(session: &Session, command: Command) -> Execution {
     }
 }
 
-fn task_start(core: &Arc<Core>, link: &Arc<Link>, start: request::TaskStart) -> Execution {
+fn task_start(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, start: request::TaskStart) -> Execution {
     if start.dry_run {
         return not_supported("task.start.dry_run").into();
     }
@@ -221,7 +248,7 @@ fn task_start(core: &Arc<Core>, link: &Arc<Link>, start: request::TaskStart) -> 
     if let Some(mode) = start.mode {
         own.insert("mode".into(), mode.into());
     }
-    let session = match open_session(core, link, &start.workspace, own, "task.start") {
+    let session = match open_session(core, client, id, &start.workspace, own, "task.start") {
         Ok(session) => session,
         Err(failed) => return Err(failed).into(),
     };
@@ -234,8 +261,8 @@ fn task_start(core: &Arc<Core>, link: &Arc<Link>, start: request::TaskStart) -> 
 }
 
 /// Closes the task on top. A session that has none left ends: no request could give it another.
-fn task_clear(core: &Arc<Core>, link: &Link, id: SessionId) -> Execution {
-    let Some(session) = core.session(id, link.client) else { return Err(stale("session")).into() };
+fn task_clear(core: &Arc<Core>, client: &Attachment, id: SessionId) -> Execution {
+    let Some(session) = core.session(id, client) else { return Err(stale("session")).into() };
     match submit(&session, Command::Clear) {
         Execution::Later(future) => {
             let core = core.clone();
@@ -251,8 +278,8 @@ fn task_clear(core: &Arc<Core>, link: &Link, id: SessionId) -> Execution {
     }
 }
 
-fn task_set_mode(core: &Core, link: &Link, set: request::TaskSetMode) -> Execution {
-    let Some(session) = core.session(set.session, link.client) else { return Err(stale("session")).into() };
+fn task_set_mode(core: &Core, client: &Attachment, set: request::TaskSetMode) -> Execution {
+    let Some(session) = core.session(set.session, client) else { return Err(stale("session")).into() };
     if modes::find(&set.mode, &session.settings.current().custom_modes).is_none() {
         return Err(no_mode(&set.mode, "task.set_mode.mode")).into();
     }
@@ -266,7 +293,7 @@ fn no_mode(slug: &str, place: &str) -> RequestFailed {
     }
 }
 
-fn task_resume(core: &Arc<Core>, link: &Arc<Link>, resume: request::TaskResume) -> Execution {
+fn task_resume(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, resume: request::TaskResume) -> Execution {
     use crate::task::host::TaskHistory;
 
     let workspace = resume.workspace.or_else(|| core.history.get(&resume.task)?.workspace);
@@ -274,7 +301,7 @@ fn task_resume(core: &Arc<Core>, link: &Arc<Link>, resume: request::TaskResume) 
         return Err(RequestFailed::new(ErrorKind::NotFound, format!("task `{}` is not stored", resume.task))).into();
     };
     let session = object(resume.settings.as_ref(), "task.resume.settings")
-        .and_then(|own| open_session(core, link, &workspace, own, "task.resume"));
+        .and_then(|own| open_session(core, client, id, &workspace, own, "task.resume"));
     match session {
         Ok(session) => with_session(core, session, Command::Resume { task: resume.task }),
         Err(failed) => Err(failed).into(),
@@ -302,7 +329,8 @@ fn with_session(core: &Arc<Core>, session: Session, command: Command) -> Executi
 
 fn open_session(
     core: &Arc<Core>,
-    link: &Arc<Link>,
+    client: &Arc<Attachment>,
+    request: u64,
     workspace: &str,
     own: Map<String, Value>,
     place: &str,
@@ -321,16 +349,15 @@ fn open_session(
     if !path.is_dir() {
         return Err(at(ErrorKind::NotFound, format!("`{workspace}` is not a folder")));
     }
-    core.open_session(link, path, own).map_err(|error| setting_refused(&error, &format!("{place}.settings")))
+    core.open_session(client, request, path, own).map_err(|error| setting_refused(&error, &format!("{place}.settings")))
 }
 
-fn task_respond(core: &Core, link: &Link, respond: request::TaskRespond) -> Execution {
+fn task_respond(core: &Arc<Core>, client: &Attachment, id: u64, respond: request::TaskRespond) -> Execution {
     use crate::protocol::message::AskResponse;
 
     // The session is the generation part of an ask's id.
-    let session = core.session_by_number(respond.ask.generation(), link.client);
-    let waiting = session.as_ref().and_then(|session| session.host.waiting_ask(respond.ask));
-    let (Some(session), Some(ts)) = (session, waiting) else { return Err(stale("ask")).into() };
+    let session = core.session_by_number(respond.ask.generation(), client);
+    let Some(session) = session else { return Err(stale("ask")).into() };
     let response = match respond.response {
         Response::Yes => AskResponse::Yes,
         Response::No => AskResponse::No,
@@ -338,13 +365,29 @@ fn task_respond(core: &Core, link: &Link, respond: request::TaskRespond) -> Exec
         Response::Object => AskResponse::Object,
         Response::Retry => AskResponse::Retry,
     };
-    let command = Command::Respond { ask: Some(ts), response, text: respond.text, images: respond.images };
-    submit(&session, command)
+    let (core, client, ask, host) = (core.clone(), client.number, respond.ask, session.host.clone());
+    let give = move |ts| {
+        // Sent again after a crash, an answer that closed its ask is known to have been taken.
+        core.keep(|| Entry::Responded { client, request: id, ask: ask.raw() });
+        let command = Command::Respond { ask: Some(ts), response, text: respond.text, images: respond.images };
+        submit(&session, command)
+    };
+    match host.ask(ask) {
+        AskState::Unknown => Err(stale("ask")).into(),
+        AskState::Waits(ts) => give(ts),
+        AskState::Restoring => Execution::Later(Box::pin(async move {
+            let ts = host.restored_ask(ask).await.ok_or_else(|| stale("ask"))?;
+            match give(ts) {
+                Execution::Now(outcome) => outcome,
+                Execution::Later(outcome) => outcome.await,
+            }
+        })),
+    }
 }
 
-fn host_respond(core: &Core, link: &Link, respond: request::HostRespond) -> Outcome {
+fn host_respond(core: &Core, client: &Attachment, respond: request::HostRespond) -> Outcome {
     // The session is the generation part of the id; the question of another client's session is none of this one.
-    if core.session_by_number(respond.host_request.generation(), link.client).is_none() {
+    if core.session_by_number(respond.host_request.generation(), client).is_none() {
         return Err(stale("host_request"));
     }
     let answer = match (respond.result, respond.error) {
@@ -358,19 +401,27 @@ fn host_respond(core: &Core, link: &Link, respond: request::HostRespond) -> Outc
     }
 }
 
-fn settings_get(core: &Core, link: &Link, get: &request::SettingsGet) -> Outcome {
+fn settings_get(core: &Core, client: &Attachment, get: &request::SettingsGet) -> Outcome {
     let current = match get.session {
         None => core.settings.current(),
-        Some(id) => core.session(id, link.client).ok_or_else(|| stale("session"))?.settings.current(),
+        Some(id) => core.session(id, client).ok_or_else(|| stale("session"))?.settings.current(),
     };
     Ok(json!({"values": settings::public_view(&current, &get.keys)}))
 }
 
-fn settings_set(core: &Core, link: &Link, set: &request::SettingsSet) -> Outcome {
+fn settings_set(core: &Core, client: &Attachment, set: &request::SettingsSet) -> Outcome {
     let values = object(Some(&set.values), "settings.set.values")?;
     match set.session {
         None => core.settings.set(values),
-        Some(id) => core.session(id, link.client).ok_or_else(|| stale("session"))?.settings.set(values),
+        Some(id) => {
+            let session = core.session(id, client).ok_or_else(|| stale("session"))?;
+            let changed = session.settings.set(values);
+            if client.returns() && changed.is_ok() {
+                let settings = settings::without_secrets(&session.settings.own()).to_string();
+                core.keep(|| Entry::SessionSettings { number: id.index(), settings: settings.into() });
+            }
+            changed
+        }
     }
     .map_err(|error| setting_refused(&error, "settings.set.values"))?;
     Ok(Value::Null)
@@ -434,11 +485,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().to_owned();
         let settings = EngineSettings::new(Map::new()).unwrap();
-        let core = Core::new(1, settings, home.join("storage"), home, runtime.handle().clone());
+        let core = Core::new(1, None, settings, home.join("storage"), home, runtime.handle().clone());
         let (engine, mut client) = in_process(&PairOptions::default()).unwrap();
-        let link = Arc::new(Link::new(1, Vec::new(), Arc::new(Blobs::default()), engine.events, 1 << 20));
-        core.attach(link.clone());
-        serve(core, link, engine.requests);
+        let link = Arc::new(Link::new(1, Arc::new(Blobs::default()), engine.events, 1 << 20));
+        let connection = Connection { client: Attachment::new(1, String::new(), String::new(), false, None), link };
+        core.admit(connection.client.clone());
+        core.connect(&connection, Vec::new(), false, |_| None);
+        serve(core, connection, engine.requests);
 
         let start = request::RequestKind::TaskStart.number();
         let info = request::RequestKind::EngineInfo.number();

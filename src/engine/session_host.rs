@@ -7,13 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::Value;
 
+use tokio::sync::Notify;
+
+use super::attachment::Attachment;
+use super::channel::Channel;
 use super::host_requests::{HostRequests, time_limit};
+use super::journal::Entry;
+use super::keeper::Keeper;
 use super::link::Link;
 use crate::protocol::event::{self, Event, SessionState};
 use crate::protocol::ids::{AskId, HostRequestId};
 use crate::protocol::json::Json;
 use crate::protocol::message::{Ask, Say, UiKind, UiMessage};
 use crate::task::host::{HostRequestError, Status, TaskEvent, TaskHost, ToolProgress};
+use crate::task::recovery::Note;
 
 /// Numbers that are unique in an engine.
 #[derive(Default)]
@@ -22,25 +29,59 @@ pub struct Numbers {
     host_request: AtomicU64,
 }
 
+impl Numbers {
+    /// Goes on behind the numbers of an earlier run.
+    pub fn continue_from(&self, ask: u32, host_request: u32) {
+        self.ask.store(ask.into(), Ordering::Relaxed);
+        self.host_request.store(host_request.into(), Ordering::Relaxed);
+    }
+}
+
 /// The engine's side of one session.
 pub struct SessionHost {
     /// Number of the session.
     pub session: u32,
-    link: Arc<Link>,
+    owner: Arc<Attachment>,
+    channel: Channel,
+    keeper: Option<Keeper>,
     numbers: Arc<Numbers>,
     requests: Arc<HostRequests>,
     state: Mutex<State>,
+    /// Told when a restored ask waits again or never will.
+    settled: Notify,
 }
 
 #[derive(Default)]
 struct State {
     /// Messages that still grow, by `ts`: their kind and the text the host has.
     open: HashMap<i64, Open>,
-    /// Asks that wait: id and `ts`.
-    asks: Vec<(AskId, i64)>,
+    /// Asks that wait.
+    asks: Vec<OpenAsk>,
     /// Output of the running command as the host has it.
     output: String,
     task: Option<String>,
+    /// What the host was last told.
+    last: Option<event::SessionChanged>,
+}
+
+/// Where an ask stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskState {
+    /// It waits; the `ts` of the message that asks.
+    Waits(i64),
+    /// It waited when the engine died, and will wait again.
+    Restoring,
+    /// No such ask waits.
+    Unknown,
+}
+
+/// An ask that waits for its answer.
+#[derive(Clone)]
+struct OpenAsk {
+    id: AskId,
+    ts: i64,
+    /// What the host is told; `None` after a restart, until the session asks again.
+    event: Option<event::Ask>,
 }
 
 struct Open {
@@ -49,14 +90,89 @@ struct Open {
 }
 
 impl SessionHost {
-    /// The session of this number, reporting to `link`.
-    pub fn new(session: u32, link: Arc<Link>, numbers: Arc<Numbers>, requests: Arc<HostRequests>) -> SessionHost {
-        SessionHost { session, link, numbers, requests, state: Mutex::default() }
+    /// The session of this number, reporting to `owner` and whoever else listens.
+    pub fn new(
+        session: u32,
+        owner: Arc<Attachment>,
+        keeper: Option<Keeper>,
+        numbers: Arc<Numbers>,
+        requests: Arc<HostRequests>,
+    ) -> SessionHost {
+        let channel = Channel::new(session, owner.number, keeper.clone());
+        let (state, settled) = Default::default();
+        SessionHost { session, owner, channel, keeper, numbers, requests, state, settled }
     }
 
-    /// The `ts` of the message that asks, while the ask waits.
-    pub fn waiting_ask(&self, ask: AskId) -> Option<i64> {
-        self.lock().asks.iter().find(|(id, _)| *id == ask).map(|(_, ts)| *ts)
+    /// Where its events go.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// After a restart: asks that waited. The session will open them again, under the same ids.
+    pub fn expect_asks(&self, asks: impl IntoIterator<Item = (u64, i64)>) {
+        let open = |(id, ts)| OpenAsk { id: AskId::from_raw(id), ts, event: None };
+        self.lock().asks.extend(asks.into_iter().map(open));
+    }
+
+    /// Where this ask stands.
+    pub fn ask(&self, ask: AskId) -> AskState {
+        let state = self.lock();
+        match state.asks.iter().find(|open| open.id == ask) {
+            None => AskState::Unknown,
+            Some(open) if open.event.is_none() => AskState::Restoring,
+            Some(open) => AskState::Waits(open.ts),
+        }
+    }
+
+    /// Waits until the session, after a restart, has asked this again; its `ts`, or `None` when it never will.
+    pub async fn restored_ask(&self, ask: AskId) -> Option<i64> {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            match self.ask(ask) {
+                AskState::Unknown => return None,
+                AskState::Waits(ts) => return Some(ts),
+                AskState::Restoring => settled.await,
+            }
+        }
+    }
+
+    /// Gives the session to a connection of its owner: what it has not seen, then, to one that comes without knowledge of the
+    /// session, what is open now. A message that was growing begins again, as its additions are not kept.
+    pub fn attach(&self, link: Arc<Link>, seen: Option<u32>) {
+        // Held throughout, so that no addition comes between the whole text and what follows it.
+        let state = self.lock();
+        self.channel.attach(link, seen, |link| {
+            if seen.is_none() {
+                self.present(&state, link);
+            }
+        });
+        for (ts, open) in &state.open {
+            let message = UiMessage::new(*ts, open.kind, None);
+            let task = state.task.as_deref().unwrap_or_default();
+            self.send(message_id(*ts), Event::MessageBegin(event::MessageBegin::new(task, &message)));
+            self.delta(message_id(*ts), open.kind, open.text.clone());
+        }
+    }
+
+    /// Lets another client see and answer this session.
+    pub fn observe(&self, link: &Arc<Link>) {
+        let state = self.lock();
+        self.present(&state, link);
+        self.channel.observe(link.clone());
+    }
+
+    /// What is open now, beside the sequence, for somebody who knows nothing yet.
+    fn present(&self, state: &State, link: &Arc<Link>) {
+        if let Some(last) = &state.last {
+            self.channel.tell(link, 0, Event::SessionState(last.clone()));
+        }
+        for OpenAsk { id, event, .. } in &state.asks {
+            if let Some(event) = event {
+                self.channel.tell(link, id.raw(), Event::Ask(event.clone()));
+            }
+        }
     }
 
     /// Reports the end of the session.
@@ -65,13 +181,25 @@ impl SessionHost {
         self.session_state(state, reason);
     }
 
+    /// Nothing more comes from this session: who waits for a restored ask is let go.
+    pub fn closed(&self) {
+        self.lock().asks.clear();
+        self.settled.notify_waiters();
+        self.channel.close();
+    }
+
     fn session_state(&self, state: SessionState, reason: Option<String>) {
-        let task = self.lock().task.clone();
-        self.send(0, Event::SessionState(event::SessionChanged { state, reason, task }));
+        let changed = {
+            let mut known = self.lock();
+            let changed = event::SessionChanged { state, reason, task: known.task.clone() };
+            known.last = Some(changed.clone());
+            changed
+        };
+        self.send(0, Event::SessionState(changed));
     }
 
     fn send(&self, correlation: u64, event: Event) {
-        self.link.send(self.session, correlation, event);
+        self.channel.send(correlation, event);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -83,9 +211,11 @@ impl SessionHost {
         let id = message_id(message.ts);
         // The JSON of a growing tool ask does not extend itself; the host gets it when it is complete.
         let streams = !matches!(message.kind, UiKind::Ask(Ask::Tool | Ask::UseMcpServer));
+        // Held until everything is sent: a connection that comes now must not find half of it (see `attach`).
+        let mut state = self.lock();
         if message.partial != Some(true) {
-            let open = self.lock().open.remove(&message.ts);
             // What came with the completion itself: the additions alone make up the whole text.
+            let open = state.open.remove(&message.ts);
             let rest = open.and_then(|open| Some(message.text.as_ref()?.strip_prefix(&open.text)?.to_owned()));
             if let Some(rest) = rest.filter(|_| streams) {
                 self.delta(id, message.kind, rest);
@@ -94,18 +224,15 @@ impl SessionHost {
             return;
         }
         let text = if streams { message.text.clone().unwrap_or_default() } else { String::new() };
-        let added = {
-            let mut state = self.lock();
-            match state.open.get_mut(&message.ts) {
-                Some(open) if text.starts_with(&open.text) => {
-                    let added = text[open.text.len()..].to_owned();
-                    open.text.push_str(&added);
-                    Some(added)
-                }
-                _ => {
-                    state.open.insert(message.ts, Open { kind: message.kind, text: text.clone() });
-                    None
-                }
+        let added = match state.open.get_mut(&message.ts) {
+            Some(open) if text.starts_with(&open.text) => {
+                let added = text[open.text.len()..].to_owned();
+                open.text.push_str(&added);
+                Some(added)
+            }
+            _ => {
+                state.open.insert(message.ts, Open { kind: message.kind, text: text.clone() });
+                None
             }
         };
         let added = added.unwrap_or_else(|| {
@@ -127,34 +254,66 @@ impl SessionHost {
     }
 
     fn grow(&self, ts: i64, text: String) {
-        let kind = {
-            let mut state = self.lock();
-            let Some(open) = state.open.get_mut(&ts) else { return };
-            open.text.push_str(&text);
-            open.kind
-        };
+        let mut state = self.lock();
+        let Some(open) = state.open.get_mut(&ts) else { return };
+        open.text.push_str(&text);
+        let kind = open.kind;
         self.delta(message_id(ts), kind, text);
     }
 
     fn ask_opened(&self, task: &str, message: &UiMessage, expires_ms: Option<u64>) {
+        let event = event::Ask { expires_ms, ..event::Ask::new(task, message) };
+        let (again, superseded) = {
+            let mut state = self.lock();
+            let again = state.asks.iter_mut().find(|open| open.ts == message.ts).map(|open| {
+                open.event = Some(event.clone());
+                open.id
+            });
+            // A session that asks something else after a restart will not ask what it asked before.
+            let left = |open: &OpenAsk| open.event.is_none();
+            let superseded: Vec<AskId> = state.asks.iter().filter(|open| left(open)).map(|open| open.id).collect();
+            state.asks.retain(|open| !left(open));
+            (again, superseded)
+        };
+        for ask in superseded {
+            self.ask_over(ask, task.to_owned(), event::AskOutcome::Superseded);
+        }
+        self.settled.notify_waiters();
+        // The host has this question, or will get it among what it had not seen.
+        if again.is_some() {
+            return;
+        }
         let number = self.numbers.ask.fetch_add(1, Ordering::Relaxed) + 1;
-        let ask = AskId::new(self.session, number as u32);
-        self.lock().asks.push((ask, message.ts));
-        self.send(ask.raw(), Event::Ask(event::Ask { expires_ms, ..event::Ask::new(task, message) }));
+        let id = AskId::new(self.session, number as u32);
+        self.keep(|| Entry::Ask { session: self.session, ask: id.raw(), ts: message.ts });
+        self.lock().asks.push(OpenAsk { id, ts: message.ts, event: Some(event.clone()) });
+        self.send(id.raw(), Event::Ask(event));
     }
 
     fn ask_closed(&self, task: String, ts: i64, how: &str) {
         let ask = {
             let mut state = self.lock();
-            let Some(at) = state.asks.iter().position(|(_, asked)| *asked == ts) else { return };
-            state.asks.remove(at).0
+            let Some(at) = state.asks.iter().position(|open| open.ts == ts) else { return };
+            state.asks.remove(at).id
         };
+        self.settled.notify_waiters();
         let outcome = match how {
             "superseded" => event::AskOutcome::Superseded,
             "withdrawn" => event::AskOutcome::Withdrawn,
             _ => event::AskOutcome::Answered,
         };
+        self.ask_over(ask, task, outcome);
+    }
+
+    fn ask_over(&self, ask: AskId, task: String, outcome: event::AskOutcome) {
+        self.keep(|| Entry::AskClosed { session: self.session, ask: ask.raw() });
         self.send(ask.raw(), Event::AskResolved(event::AskResolved { task, outcome }));
+    }
+
+    fn keep<'a>(&self, entry: impl FnOnce() -> Entry<'a>) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(&entry());
+        }
     }
 
     fn tool(&self, task: String, progress: ToolProgress) {
@@ -269,7 +428,7 @@ impl TaskHost for SessionHost {
     }
 
     async fn ready(&self) {
-        self.link.ready(self.session).await;
+        self.channel.ready().await;
     }
 
     async fn request(&self, method: &'static str, params: Value) -> Result<Value, HostRequestError> {
@@ -288,7 +447,15 @@ impl TaskHost for SessionHost {
         self.requests.wait(id.raw(), method, receiver).await
     }
 
+    fn keeps_notes(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    fn note(&self, note: Note) {
+        self.keep(|| Entry::Note { session: self.session, note: note.to_bytes().into() });
+    }
+
     fn offers(&self, method: &str) -> bool {
-        self.link.capabilities.iter().any(|offered| offered == method)
+        self.owner.offers(method)
     }
 }

@@ -82,6 +82,11 @@ impl SessionSettings {
         Ok(SessionSettings { engine, own: Mutex::new(Own { values, computed: None }) })
     }
 
+    /// The session's own values.
+    pub fn own(&self) -> Map<String, Value> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).values.clone()
+    }
+
     /// Replaces some values of this session; `null` returns a key to the engine's value.
     ///
     /// # Errors
@@ -128,6 +133,17 @@ pub fn public_view(settings: &Settings, keys: &[String]) -> Value {
     }
     all.iter_mut().for_each(hide_secrets);
     Value::Object(all)
+}
+
+/// Settings as they may be written to a file: without those that are secrets or hold one.
+pub fn without_secrets(values: &Map<String, Value>) -> Value {
+    let holds_secret = |key: &str, value: &Value| {
+        let mut shown = value.clone();
+        hide_secrets((&key.to_owned(), &mut shown));
+        shown != *value
+    };
+    let plain = values.iter().filter(|(key, value)| !holds_secret(key, value));
+    Value::Object(plain.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
 /// Puts a note in the place of a secret, at any depth.

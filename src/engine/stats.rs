@@ -28,5 +28,6 @@ pub fn collect(core: &Core) -> Value {
         "sessions": core.session_count(),
         "host_requests_waiting": core.host_requests.len(),
         "clients": clients,
+        "journal_failed": core.keeper.as_ref().is_some_and(super::keeper::Keeper::has_failed),
     })
 }

@@ -13,6 +13,16 @@ pub fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
+/// Nanoseconds since the Unix epoch.
+pub fn now_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as u64)
+}
+
+/// 32 lower-case hex digits, random.
+pub fn random_name() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 /// A random number of 0 to 1.
 pub fn random() -> f64 {
     let bits = uuid::Uuid::new_v4().as_u128() as u64 >> 11;
@@ -37,6 +47,19 @@ pub fn default_storage(home: &Path) -> PathBuf {
         std::env::var_os("APPDATA").map_or_else(|| home.join("AppData/Roaming"), PathBuf::from).join("lapce-ai")
     } else {
         data.unwrap_or_else(|| home.join(".local/share")).join("lapce-ai")
+    }
+}
+
+/// Folder of the sockets of engines in processes of their own (ring §8): of the session's runtime folder, else one of this
+/// user's in the folder for temporary files. Whoever uses it checks owner and mode.
+#[cfg(unix)]
+pub fn default_runtime_dir() -> PathBuf {
+    let user = rustix::process::getuid().as_raw();
+    let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let usual = PathBuf::from(format!("/run/user/{user}"));
+    match given.or_else(|| usual.is_dir().then_some(usual)) {
+        Some(runtime) => runtime.join("lapce-ai"),
+        None => std::env::temp_dir().join(format!("lapce-ai-{user}")),
     }
 }
 

@@ -249,22 +249,29 @@ impl EventKind {
 /// An unknown kind or a malformed body.
 pub fn event_to_json(kind: u16, session: u64, correlation: u64, bytes: &[u8]) -> Result<String, DecodeError> {
     let event = Event::decode(kind, bytes)?;
-    let name = event.kind().as_str();
-    let malformed = |error: serde_json::Error| DecodeError::Malformed { kind: name, reason: error.to_string() };
+    event_json(session, correlation, &event)
+        .map_err(|error| DecodeError::Malformed { kind: event.kind().as_str(), reason: error.to_string() })
+}
+
+/// The JSON form of a decoded event, as of [`event_to_json`].
+///
+/// # Errors
+/// Only if a [`Json`](super::json::Json) field holds no JSON.
+pub fn event_json(session: u64, correlation: u64, event: &Event) -> serde_json::Result<String> {
     let mut object = Map::new();
-    object.insert("type".to_owned(), name.into());
+    object.insert("type".to_owned(), event.kind().as_str().into());
     if session != 0 {
         object.insert("session".to_owned(), session.into());
     }
     if let Some(subject) = event.kind().subject() {
         object.insert(subject.to_owned(), correlation.into());
     }
-    if let JsonValue::Object(fields) = event.fields().map_err(malformed)? {
+    if let JsonValue::Object(fields) = event.fields()? {
         for (name, value) in fields {
             object.entry(name).or_insert(value);
         }
     }
-    serde_json::to_string(&object).map_err(malformed)
+    serde_json::to_string(&object)
 }
 
 /// Reads the JSON form back: session, correlation (0 where there is none) and body.

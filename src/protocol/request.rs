@@ -159,6 +159,7 @@ requests! {
     built {
         1 EngineInfo = "engine.info",
         2 EngineStats = "engine.stats",
+        5 EngineShutdown = "engine.shutdown",
         20 SettingsGet = "settings.get",
         21 SettingsSet = "settings.set",
         62 CompletionCreate = "completion.create",
@@ -182,7 +183,6 @@ requests! {
     unbuilt {
         3 EngineHealth = "engine.health",
         4 EngineTrim = "engine.trim",
-        5 EngineShutdown = "engine.shutdown",
         22 SettingsSchema = "settings.schema",
         23 SettingsImport = "settings.import",
         24 SettingsExport = "settings.export",

@@ -8,7 +8,8 @@ use rkyv::util::AlignedVec;
 
 use super::{Delivery, ReceiveError, SubmitError, refused, too_large};
 use crate::engine::core::Core;
-use crate::engine::link::{Blobs, FLAG_BLOB};
+use crate::engine::link::{Blobs, Detached, FLAG_BLOB};
+use crate::engine::router::Connection;
 use crate::protocol::request::Request;
 use crate::transport::{ClientEnd, EventReader, RawEvent, RecordHead, RequestWriter, TransportError, Waited};
 
@@ -17,8 +18,7 @@ const BLOB_LIMIT: usize = 64 << 20;
 
 /// The ends of the rings, with the engine behind them.
 pub(super) struct InProcess {
-    number: u32,
-    generation: u32,
+    connection: Connection,
     reader: Mutex<Reader>,
     requests: RequestWriter,
     blobs: Arc<Blobs>,
@@ -39,17 +39,16 @@ struct Reader {
 }
 
 impl InProcess {
-    pub fn new(number: u32, generation: u32, end: ClientEnd, blobs: Arc<Blobs>, core: Arc<Core>) -> InProcess {
+    pub fn new(connection: Connection, end: ClientEnd, core: Arc<Core>) -> InProcess {
         let ClientEnd { events, requests } = end;
         #[cfg(unix)]
         let fd = std::os::fd::AsRawFd::as_raw_fd(&events);
         let (held, body) = (VecDeque::new(), AlignedVec::new());
         InProcess {
-            number,
-            generation,
+            blobs: connection.link.blobs.clone(),
+            connection,
             reader: Mutex::new(Reader { events, held, handed_out: 0, released: 0, body }),
             requests,
-            blobs,
             core,
             #[cfg(unix)]
             fd,
@@ -63,11 +62,11 @@ impl InProcess {
 
 impl Delivery for InProcess {
     fn number(&self) -> u32 {
-        self.number
+        self.connection.client.number
     }
 
     fn generation(&self) -> u32 {
-        self.generation
+        self.core.generation
     }
 
     fn submit(&self, request: &Request, id: u64) -> Result<(), SubmitError> {
@@ -158,7 +157,7 @@ impl Delivery for InProcess {
 
 impl Drop for InProcess {
     fn drop(&mut self) {
-        self.core.detach(self.number);
+        self.core.detach(&self.connection, Detached::Left);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use self::in_process::InProcess;
 use super::core::Core;
-use super::link::Blobs;
+use super::router::Connection;
 use crate::protocol::event::Event;
 use crate::protocol::ids::{RequestId, SessionId};
 use crate::protocol::record::DecodeError;
@@ -98,15 +98,8 @@ trait Delivery: Send + Sync {
 
 impl Client {
     /// A client of an engine in this process.
-    pub(super) fn in_process(
-        number: u32,
-        generation: u32,
-        end: ClientEnd,
-        blobs: Arc<Blobs>,
-        core: Arc<Core>,
-    ) -> Client {
-        let delivery = Box::new(InProcess::new(number, generation, end, blobs, core));
-        Client { delivery, next_request: AtomicU64::new(1) }
+    pub(super) fn in_process(connection: Connection, end: ClientEnd, core: Arc<Core>) -> Client {
+        Client { delivery: Box::new(InProcess::new(connection, end, core)), next_request: AtomicU64::new(1) }
     }
 
     /// Submits a request; its answer is a `request.done` or `request.failed` event with this id. Never blocks.

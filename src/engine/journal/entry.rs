@@ -128,6 +128,8 @@ pub enum Entry<'a> {
         client: u32,
         /// The request's id.
         request: u64,
+        /// The ask that it answers; while it waits, the request had no effect.
+        ask: u64,
     },
     /// A step of a session's task.
     Note {

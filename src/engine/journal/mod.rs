@@ -128,6 +128,24 @@ impl Journal {
         writer.write().map_err(failed("write", &self.path))
     }
 
+    /// Removes what an engine before left in `folder`, so that the next one begins anew.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn discard(folder: &Path) -> Result<(), JournalError> {
+        let path = image::path(folder);
+        match std::fs::remove_file(&path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", &path)(cause)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the file has grown enough to be rewritten.
+    pub fn is_due(&self) -> bool {
+        let writer = self.writer();
+        writer.length >= writer.due
+    }
+
     /// Rewrites the file with the fewest entries if it has grown enough. True when it did. Blocks for as long as that
     /// takes; entries that are appended meanwhile wait only while the last of them are carried over.
     ///

@@ -52,8 +52,8 @@ pub struct ClientState {
     pub own: Retained,
     /// Its last [`ANSWER_LIMIT`] answers, oldest first, released or not. The subject is the request's id.
     pub answers: VecDeque<Event>,
-    /// Requests that took effect and have no answer yet, oldest first; the last [`ANSWER_LIMIT`].
-    pub responded: VecDeque<u64>,
+    /// Requests that answer an ask and have no answer themselves yet, with the ask, oldest first; the last [`ANSWER_LIMIT`].
+    pub responded: VecDeque<(u64, u64)>,
 }
 
 /// What is kept of a session.
@@ -158,9 +158,9 @@ impl State {
                     session.asks.retain(|(open, _)| *open != ask);
                 }
             }
-            Entry::Responded { client, request } => {
+            Entry::Responded { client, request, ask } => {
                 if let Some(client) = self.clients.get_mut(&client) {
-                    client.responded(request);
+                    client.responded(request, ask);
                 }
             }
             Entry::Note { session, note } => {
@@ -201,18 +201,20 @@ impl ClientState {
         if !self.own.push(event.clone()) || !event.is_answer() {
             return;
         }
-        self.responded.retain(|request| *request != event.subject);
+        self.responded.retain(|(request, _)| *request != event.subject);
         self.answers.push_back(event);
         if self.answers.len() > ANSWER_LIMIT {
             self.answers.pop_front();
         }
     }
 
-    fn responded(&mut self, request: u64) {
-        if self.responded.contains(&request) || self.answers.iter().any(|answer| answer.subject == request) {
+    fn responded(&mut self, request: u64, ask: u64) {
+        if self.responded.iter().any(|(known, _)| *known == request)
+            || self.answers.iter().any(|answer| answer.subject == request)
+        {
             return;
         }
-        self.responded.push_back(request);
+        self.responded.push_back((request, ask));
         if self.responded.len() > ANSWER_LIMIT {
             self.responded.pop_front();
         }
@@ -227,7 +229,7 @@ impl ClientState {
         let answers = released.into_iter().map(move |answer| answer.entry(number, 0));
         let own = self.own.entries(number, 0, up_to);
         let responded =
-            self.responded.iter().map(move |request| Entry::Responded { client: number, request: *request });
+            self.responded.iter().map(move |&(request, ask)| Entry::Responded { client: number, request, ask });
         std::iter::once(client).chain(answers).chain(own).chain(responded)
     }
 }

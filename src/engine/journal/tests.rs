@@ -50,7 +50,7 @@ fn what_was_appended_is_there_when_it_is_opened_again() {
         event(1, 1, 2),
         Entry::Ask { session: 1, ask: 1 << 32 | 5, ts: 1234 },
         Entry::Note { session: 1, note: br#"{"step":1}"#.into() },
-        Entry::Responded { client: 1, request: 8 },
+        Entry::Responded { client: 1, request: 8, ask: 1 },
         answer(1, 1, 7),
     ];
     let (journal, state, report) = Journal::open(&folder).unwrap();

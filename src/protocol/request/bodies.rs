@@ -40,6 +40,9 @@ records! {
     #[serde(deny_unknown_fields)]
     EngineStats / ArchivedEngineStats {}
 
+    /// Ends an engine that runs in a process of its own, in order: its sessions can be gone on with by the next one.
+    EngineShutdown / ArchivedEngineShutdown {}
+
     /// Settings in force.
     #[serde(deny_unknown_fields)]
     SettingsGet / ArchivedSettingsGet {

@@ -25,6 +25,7 @@ macro_rules! checked {
 checked! {
     EngineInfo {}
     EngineStats {}
+    EngineShutdown {}
     SettingsGet { session: any, keys: names, }
     SettingsSet { session: any, values: object, }
     TaskStart {
