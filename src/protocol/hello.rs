@@ -322,6 +322,11 @@ mod tests {
         let (head, body) = split(&bytes);
         assert_eq!((head.kind, head.body_len as usize), (MessageKind::Hello, body.len()));
         assert_eq!(Hello::from_body(body).unwrap(), hello());
+        let sessions = vec![WelcomeSession { session: 1 << 32 | 1, own: true }];
+        let events = RingSizes { slots: 8, bytes: 4096 };
+        let welcome = Welcome { number: 1, generation: 2, engine_generation: 3, pid: 4, events, sessions };
+        let bytes = welcome.to_bytes();
+        assert_eq!(Welcome::from_body(split(&bytes).1).unwrap(), welcome);
         let refusal = Refusal { kind: "busy".into(), message: "full".into() };
         let bytes = refusal.to_bytes();
         assert_eq!(Refusal::from_body(split(&bytes).1).unwrap(), refusal);
@@ -351,5 +356,25 @@ mod tests {
             assert!(Hello::from_body(&body).unwrap_err().to_string().starts_with(place));
         }
         assert!(Hello::from_body(b"{").is_err());
+        let long = vec![b' '; BODY_LIMIT + 1];
+        for error in [
+            Hello::from_body(&long).unwrap_err(),
+            Welcome::from_body(&long).unwrap_err(),
+            Refusal::from_body(&long).unwrap_err(),
+        ] {
+            assert!(error.to_string().starts_with("hello.body"), "{error}");
+        }
+    }
+
+    #[test]
+    fn impossible_heads_are_refused_by_place() {
+        for (at, value, place) in [(8, 0, "hello.kind"), (8, 4, "hello.kind"), (51, 1, "hello.body_len")] {
+            let mut bytes = Head::ours(MessageKind::Welcome, BODY_LIMIT).to_bytes();
+            assert_eq!(Head::from_bytes(&bytes).unwrap().kind, MessageKind::Welcome);
+            bytes[at] = value;
+            assert!(Head::from_bytes(&bytes).unwrap_err().to_string().starts_with(place));
+        }
+        // A body nobody can send is not announced as a short one.
+        assert!(Head::from_bytes(&Head::ours(MessageKind::Hello, usize::MAX).to_bytes()).is_err());
     }
 }

@@ -82,6 +82,7 @@ ids! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::record::FieldView;
 
     #[test]
     fn parts_come_back_and_generations_differ() {
@@ -90,5 +91,16 @@ mod tests {
         assert!(SessionId::new(GENERATION_MAX, u32::MAX).raw() < 1 << 53);
         assert_ne!(SessionId::new(1, 5), SessionId::new(2, 5));
         assert_eq!(SessionId::from_raw(u64::MAX).generation(), u32::MAX);
+    }
+
+    #[test]
+    fn hosts_see_the_same_number_everywhere() {
+        let id = AskId::new(3, 9);
+        let number = i64::try_from(id.raw()).unwrap();
+        assert_eq!(id.to_string(), number.to_string());
+        assert_eq!(serde_json::to_string(&id).unwrap(), number.to_string());
+        let bytes = rkyv::to_bytes::<rkyv::rancor::Error>(&id).unwrap();
+        let archived = rkyv::access::<ArchivedAskId, rkyv::rancor::Error>(&bytes).unwrap();
+        assert!(matches!(crate::protocol::record::View::view(archived), FieldView::Int(seen) if seen == number));
     }
 }

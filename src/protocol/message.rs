@@ -414,3 +414,38 @@ pub struct TokenUsage {
     /// Tokens in the context of the last request.
     pub context_tokens: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_needs_what_its_type_names() {
+        for (text, is_read) in [
+            (r#"{"ts":1,"type":"ask","ask":"followup"}"#, true),
+            (r#"{"ts":1,"type":"say","say":"text","text":"x","later":{"a":1}}"#, true),
+            (r#"{"ts":1,"type":"ask","say":"text"}"#, false),
+            (r#"{"ts":1,"type":"say"}"#, false),
+            (r#"{"ts":1,"type":"ask","ask":"what"}"#, false),
+        ] {
+            let read = serde_json::from_str::<UiMessage>(text);
+            assert_eq!(read.is_ok(), is_read, "{text}");
+            if let Ok(message) = read {
+                assert_eq!(serde_json::to_string(&message).unwrap(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn images_are_taken_apart_and_missing_parts_are_empty() {
+        for (url, mime, bytes) in [
+            ("data:image/png;base64,AA==", "image/png", "AA=="),
+            ("data:image/png,AA", "image/png", "AA"),
+            ("image/png", "", ""),
+            ("", "", ""),
+        ] {
+            let source = ImageSource::Base64 { media_type: mime.to_owned(), data: bytes.to_owned() };
+            assert_eq!(ContentBlock::image_from_data_url(url), ContentBlock::Image { source });
+        }
+    }
+}

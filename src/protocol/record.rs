@@ -344,3 +344,38 @@ macro_rules! words {
     )*};
 }
 pub(super) use words;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::event::{AskOutcome, LogLevel, SessionState};
+    use crate::protocol::failure::ErrorKind;
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        macro_rules! check {
+            ($($words:ident)*) => {$(
+                for word in $words::ALL {
+                    assert_eq!($words::parse(&word.to_string()), Some(*word));
+                    assert_eq!(serde_json::to_value(word).unwrap(), word.as_str());
+                }
+                assert_eq!($words::parse("no such word"), None);
+            )*};
+        }
+        check!(ErrorKind SessionState AskOutcome LogLevel);
+    }
+
+    #[test]
+    fn numbers_show_themselves_as_integers() {
+        let int = |view: FieldView| match view {
+            FieldView::Int(value) => value,
+            _ => panic!("no integer"),
+        };
+        assert_eq!(int(u32_ule::from_native(u32::MAX).view()), i64::from(u32::MAX));
+        assert_eq!(int(i32_ule::from_native(-7).view()), -7);
+        assert_eq!(int(i64_ule::from_native(i64::MIN).view()), i64::MIN);
+        assert_eq!(int(u64_ule::from_native(1 << 53).view()), 1 << 53);
+        // A host has no integer for more.
+        assert_eq!(int(u64_ule::from_native(u64::MAX).view()), i64::MAX);
+    }
+}

@@ -156,3 +156,16 @@ pub struct ToolCall {
     /// True while the closing tag has not arrived.
     pub partial: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_keeps_its_place_and_takes_its_last_value() {
+        let given = [(ParamName::Path, "a"), (ParamName::Content, "x"), (ParamName::Path, "b")];
+        let params: Params = given.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+        assert_eq!(params.iter().collect::<Vec<_>>(), [(ParamName::Path, "b"), (ParamName::Content, "x")]);
+        assert_eq!((params.get(ParamName::Path), params.get(ParamName::Diff)), (Some("b"), None));
+    }
+}

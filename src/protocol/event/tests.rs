@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::message::{UiKind, UiMessage};
+use crate::protocol::message::{TodoItem, UiKind, UiMessage};
 
 fn encoded(event: &Event) -> Vec<u8> {
     let mut span = vec![0; event.encoded_upper_bound()];
@@ -17,6 +17,43 @@ fn kinds_have_distinct_names_and_numbers() {
         assert_eq!(EventKind::from_number(kind.number()), Some(*kind));
     }
     assert_eq!(EventKind::from_number(0), None);
+    assert_eq!(EventKind::parse("task.fly"), None);
+}
+
+#[test]
+fn malformed_events_are_refused() {
+    for text in [
+        "[]",
+        r#"{"type":"task.fly"}"#,
+        r#"{"text":"x"}"#,
+        r#"{"type":"message.delta","message":1}"#,
+        r#"{"type":"log","level":"loud","target":"t","message":"m"}"#,
+    ] {
+        assert!(event_from_json(text).is_err(), "{text}");
+    }
+    assert_eq!(Event::decode(999, b""), Err(DecodeError::UnknownKind(999)));
+    let error = Event::decode(EventKind::MessageDelta.number(), b"ab\xff").unwrap_err();
+    assert_eq!(error, DecodeError::Utf8 { kind: "message.delta", at: 2 });
+    assert!(event_to_json(EventKind::Log.number(), 0, 0, b"").is_err());
+}
+
+#[test]
+fn records_of_the_loop_become_events() {
+    let item = TodoItem { id: "1".to_owned(), content: "c".to_owned(), status: "pending".to_owned() };
+    let entry = TodoEntry { id: "1".to_owned(), content: "c".to_owned(), status: "pending".to_owned() };
+    assert_eq!(TodoChanged::new("t", &[item]), TodoChanged { task: "t".to_owned(), items: vec![entry] });
+
+    let text = r#"{"question":"?","suggest":["plain",{"answer":"a","mode":"code"},{"mode":"code"},7]}"#;
+    let question = UiKind::Ask(crate::protocol::message::Ask::Followup);
+    let ask = Ask::new("t", &UiMessage::new(-1, question, Some(text.to_owned())));
+    let plain = Suggestion { text: "plain".to_owned(), mode: None };
+    let with_mode = Suggestion { text: "a".to_owned(), mode: Some("code".to_owned()) };
+    assert_eq!((ask.message, ask.suggestions), (0, vec![plain, with_mode]));
+
+    let message = UiMessage { partial: Some(true), is_answered: Some(true), ..UiMessage::new(7, question, None) };
+    let end = MessageEnd::new("t", &message);
+    assert_eq!(end.details.unwrap().as_str(), r#"{"isAnswered":true}"#);
+    assert_eq!((end.form, end.kind.as_str(), end.text), (Form::Ask, "followup", None));
 }
 
 #[test]

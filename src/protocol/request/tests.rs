@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::limits::*;
+use crate::protocol::message::AskResponse;
 
 #[test]
 fn refusals_name_their_place() {
@@ -47,6 +49,91 @@ fn too_long_values_are_refused() {
     let long = "x".repeat(MAX_NAME_BYTES + 1);
     let error = Request::from_json(&format!(r#"{{"type":"task.get","task":"{long}"}}"#)).unwrap_err();
     assert_eq!(error, RequestError::new("task.get.task", "257 bytes, the limit is 256"));
+}
+
+#[test]
+fn what_is_beyond_a_limit_is_refused_at_its_place() {
+    let start = || TaskStart { workspace: "/w".to_owned(), ..TaskStart::default() };
+    let image = |bytes: usize| format!("data:image/png;base64,{}", "A".repeat(bytes));
+    let json = |text: &str| Json::parse(text).unwrap();
+    let todo = |status: &str| Todo { status: status.to_owned(), ..Todo::default() };
+    let todos = |todos: Vec<Todo>| Request::TaskSetTodos(TaskSetTodos { todos, ..TaskSetTodos::default() });
+    let keys = |keys: Vec<String>| Request::SettingsGet(SettingsGet { session: None, keys });
+    let respond = |result: Option<Json>, error: Option<String>| {
+        Request::HostRespond(HostRespond { result, error, ..HostRespond::default() })
+    };
+    let completion =
+        |messages: &str| Request::CompletionCreate(CompletionCreate { messages: json(messages), ..Default::default() });
+    let cases = [
+        (Request::TaskStart(TaskStart { text: "x".repeat(MAX_TEXT_BYTES + 1), ..start() }), "task.start.text"),
+        (Request::TaskStart(TaskStart { workspace: "/w\0".to_owned(), ..start() }), "task.start.workspace"),
+        (
+            Request::TaskStart(TaskStart { workspace: "/".repeat(MAX_PATH_BYTES + 1), ..start() }),
+            "task.start.workspace",
+        ),
+        (Request::TaskStart(TaskStart { mode: Some("a\0".to_owned()), ..start() }), "task.start.mode"),
+        (Request::TaskStart(TaskStart { images: vec![image(0); MAX_IMAGES + 1], ..start() }), "task.start.images"),
+        (
+            Request::TaskStart(TaskStart { images: vec![image(0), image(MAX_IMAGE_BYTES)], ..start() }),
+            "task.start.images[1]",
+        ),
+        (
+            Request::TaskStart(TaskStart {
+                settings: Some(json(&format!("{{}}{}", " ".repeat(MAX_VALUE_BYTES)))),
+                ..start()
+            }),
+            "task.start.settings",
+        ),
+        (keys(vec!["k".to_owned(); MAX_ITEMS + 1]), "settings.get.keys"),
+        (keys(vec!["k".to_owned(), String::new()]), "settings.get.keys[1]"),
+        (todos(vec![todo("pending"); MAX_ITEMS + 1]), "task.set_todos.todos"),
+        (todos(vec![todo("pending"), todo("later")]), "task.set_todos.todos[1].status"),
+        (respond(None, None), "host.respond"),
+        (respond(Some(json("1")), Some(String::new())), "host.respond"),
+        (respond(None, Some("x".repeat(MAX_TEXT_BYTES + 1))), "host.respond.error"),
+        (completion("{}"), "completion.create.messages"),
+        (completion("1"), "completion.create.messages"),
+        (Request::Unbuilt(RequestKind::McpCall, Unbuilt { fields: json("[]") }), "mcp.call.fields"),
+    ];
+    for (request, place) in cases {
+        let error = request.validate().unwrap_err();
+        assert_eq!(error.place, place, "{error}");
+    }
+    let error = Request::from_json(&" ".repeat(MAX_JSON_BYTES + 1)).unwrap_err();
+    assert_eq!(error.place, "json");
+    assert!(error.message.contains("more than"), "{error}");
+}
+
+#[test]
+fn what_is_just_within_a_limit_is_taken() {
+    let image = "data:image/png;base64,".to_owned();
+    let requests = [
+        Request::TaskStart(TaskStart {
+            workspace: format!("/{}", "w".repeat(MAX_PATH_BYTES - 1)),
+            text: "x".repeat(MAX_TEXT_BYTES),
+            images: vec![image; MAX_IMAGES],
+            mode: Some("m".repeat(MAX_NAME_BYTES)),
+            ..TaskStart::default()
+        }),
+        Request::SettingsGet(SettingsGet { session: None, keys: vec!["k".to_owned(); MAX_ITEMS] }),
+        Request::HostRespond(HostRespond { result: Some(Json::default()), ..HostRespond::default() }),
+    ];
+    for request in requests {
+        assert_eq!(request.validate(), Ok(()));
+    }
+}
+
+#[test]
+fn answers_keep_their_meaning() {
+    for (word, answer) in [
+        ("yes", AskResponse::Yes),
+        ("no", AskResponse::No),
+        ("message", AskResponse::Message),
+        ("object", AskResponse::Object),
+        ("retry", AskResponse::Retry),
+    ] {
+        assert_eq!(AskResponse::from(Response::parse(word).unwrap()), answer);
+    }
 }
 
 #[test]
