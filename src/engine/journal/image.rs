@@ -36,12 +36,16 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
 
 /// Opens the journal for reading and appending; `None` when there is none.
 pub fn open(path: &Path) -> io::Result<Option<File>> {
-    match private().read(true).append(true).open(path) {
-        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(cause),
+    let file = match private().read(true).append(true).open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(Some(file))
 }
 
 /// Renames the journal so that a new one can be made, and gives its new name.
@@ -80,7 +84,7 @@ impl Image {
         let mut record = Vec::new();
         for entry in state.entries() {
             record.clear();
-            // What came out of records fits into them again.
+            // Only the sum of very many notes can be longer than each of them was.
             if !write_record(&entry, &mut record) {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
@@ -90,6 +94,11 @@ impl Image {
         writer.flush()?;
         drop(writer);
         Ok(image)
+    }
+
+    /// Sends it to the disk, which is slow. Some file systems would otherwise do that when it takes another's place.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 
     /// Appends records as they are.

@@ -4,7 +4,7 @@
 //! [`Journal`] writes: every entry is handed to the operating system in one write before the caller goes on, so that a
 //! process that is killed loses nothing it was told is kept. Nothing is synced; a power failure may cut the end off.
 //! [`State`] is the pure sum, which opening gives back and a rewrite is made of. The journal decides nothing, knows
-//! neither sessions nor rings, and never looks into the body of an event or a note. One process at a time may have it
+//! neither sessions nor rings, and never looks into the body of an event. One process at a time may have it
 //! open; the caller holds the lock that makes sure.
 
 mod entry;
@@ -25,12 +25,14 @@ pub use self::file::read;
 use self::file::{HEAD_BYTES, Records, write_record};
 use self::image::Image;
 pub use self::retained::{Event, Retained};
-pub use self::state::{ANSWER_LIMIT, ClientState, Notes, Numbers, SessionState, State};
+pub use self::state::{ANSWER_LIMIT, ClientState, Numbers, SessionState, State};
 
 /// Bytes below which the file is never rewritten.
 const REWRITE_BYTES: u64 = 1 << 20;
 /// How much the file may grow between two rewrites, which bounds it, and what rewriting costs an entry.
 const GROWTH: u64 = 4;
+/// Bytes read at once.
+const READ_BYTES: usize = 64 << 10;
 /// Bytes of the record buffer that stay allocated after a large entry.
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -88,7 +90,9 @@ struct Writer {
 }
 
 impl Journal {
-    /// Opens the journal in `folder`, made when missing, for its owner alone: gives what it adds up to and rewrites it so.
+    /// Opens the journal in `folder`, made when missing, for its owner alone, and gives what it adds up to.
+    ///
+    /// That is all a restart waits for: the file is rewritten later, when it [is due](Self::is_due).
     ///
     /// A record that was not finished is cut off; a file that is no journal of this build is set aside as
     /// `journal.damaged-<n>`, and the state is empty. Both are in the report.
@@ -100,20 +104,15 @@ impl Journal {
         image::make_folder(folder).map_err(failed("make the folder", folder))?;
         let mut report = Report::default();
         let mut state = State::default();
-        let old = load(folder, &mut state, &mut report)?;
-        let writer = match (Image::write(folder, &state), old) {
-            (Ok(image), _) => {
-                let length = image.length;
-                let file = image.put_in_place(folder).map_err(failed("rename", &path))?;
-                Writer::new(file, length)
+        let (file, length) = match load(folder, &mut state, &mut report)? {
+            Some(old) => old,
+            None => {
+                let new = Image::write(folder, &state).map_err(failed("write", &path))?;
+                let length = new.length;
+                (new.put_in_place(folder).map_err(failed("rename", &path))?, length)
             }
-            // No room for a second file: the old one serves, without its torn end.
-            (Err(_), Some((file, length))) => {
-                file.set_len(length).map_err(failed("cut", &path))?;
-                Writer::new(file, length)
-            }
-            (Err(cause), None) => return Err(failed("write", &path)(cause)),
         };
+        let writer = Writer::new(file, length, HEAD_BYTES as u64);
         let (folder, writer, rewriting) = (folder.to_owned(), Mutex::new(writer), Mutex::default());
         Ok((Journal { folder, path, writer, rewriting }, state, report))
     }
@@ -179,7 +178,7 @@ impl Journal {
         let mut state = State::default();
         let start = HEAD_BYTES as u64;
         old.seek(SeekFrom::Start(start)).map_err(failed("read", path))?;
-        let mut records = Records::new(BufReader::new((&old).take(until - start)));
+        let mut records = Records::new(BufReader::with_capacity(READ_BYTES, (&old).take(until - start)));
         while let Some(entry) = records.next().map_err(failed("read", path))? {
             state.apply(entry);
         }
@@ -189,13 +188,15 @@ impl Journal {
         }
         let mut image = Image::write(&self.folder, &state).map_err(failed("rewrite", path))?;
         drop(state);
+        image.sync().map_err(failed("rewrite", path))?;
         old.seek(SeekFrom::Start(until)).map_err(failed("read", path))?;
+        let needed = image.length;
 
         let mut writer = self.writer();
         image.carry_over((&old).take(writer.length - until)).map_err(failed("rewrite", path))?;
         let length = image.length;
         let file = image.put_in_place(&self.folder).map_err(failed("rename", path))?;
-        *writer = Writer::new(file, length);
+        *writer = Writer::new(file, length, needed);
         Ok(())
     }
 
@@ -205,9 +206,9 @@ impl Journal {
 }
 
 impl Writer {
-    /// Goes on behind `length` bytes of `file`, which is open for appending.
-    fn new(file: File, length: u64) -> Writer {
-        let due = length.saturating_mul(GROWTH).max(REWRITE_BYTES);
+    /// Goes on behind `length` bytes of `file`, which is open for appending and was last rewritten to `needed` bytes.
+    fn new(file: File, length: u64, needed: u64) -> Writer {
+        let due = needed.saturating_mul(GROWTH).max(REWRITE_BYTES);
         Writer { file, length, due, torn: false, record: Vec::new() }
     }
 
@@ -231,7 +232,7 @@ impl Writer {
     }
 }
 
-/// Adds up the file that is there. Gives it with the length that counts, if it is a journal.
+/// Adds up the file that is there, and cuts off what does not count. Gives it with its length, if it is a journal.
 fn load(folder: &Path, state: &mut State, report: &mut Report) -> Result<Option<(File, u64)>, JournalError> {
     let path = image::path(folder);
     let Some(file) = image::open(&path).map_err(failed("open", &path))? else { return Ok(None) };
@@ -244,13 +245,16 @@ fn load(folder: &Path, state: &mut State, report: &mut Report) -> Result<Option<
         }
         return Ok(None);
     }
-    let mut records = Records::new(BufReader::new(&file));
+    let mut records = Records::new(BufReader::with_capacity(READ_BYTES, &file));
     while let Some(entry) = records.next().map_err(failed("read", &path))? {
         state.apply(entry);
     }
     let length = HEAD_BYTES as u64 + records.good();
     let all = file.metadata().map_err(failed("read", &path))?.len();
     report.cut = all.saturating_sub(length);
+    if report.cut > 0 {
+        file.set_len(length).map_err(failed("cut", &path))?;
+    }
     Ok(Some((file, length)))
 }
 

@@ -7,6 +7,7 @@ use super::entry::Entry;
 use super::retained::{Event, Retained};
 use crate::protocol::event::EventKind;
 use crate::protocol::ids::{AskId, HostRequestId};
+use crate::task::recovery::Progress;
 
 /// Answers, and requests without one, that are kept of each client.
 pub const ANSWER_LIMIT: usize = 256;
@@ -75,24 +76,7 @@ pub struct SessionState {
     /// Asks that wait, oldest first: id, and `ts` of the message that asks.
     pub asks: Vec<(u64, i64)>,
     /// How far its task is.
-    pub progress: Notes,
-}
-
-/// The notes of a task, all of them.
-#[cfg_attr(test, derive(Debug))]
-#[derive(Clone, Default, PartialEq)]
-pub struct Notes(Vec<Vec<u8>>);
-
-impl Notes {
-    /// One more step.
-    pub fn apply(&mut self, note: &[u8]) {
-        self.0.push(note.to_owned());
-    }
-
-    /// The steps that lead here.
-    pub fn notes(&self) -> Vec<Vec<u8>> {
-        self.0.clone()
-    }
+    pub progress: Progress,
 }
 
 impl State {
