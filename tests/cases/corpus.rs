@@ -6,6 +6,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use lapce_ai::engine::journal::fuzzing as journal;
 use lapce_ai::protocol::fuzzing as protocol;
 use lapce_ai::transport::fuzzing as transport;
 
@@ -18,6 +19,7 @@ type Target = (&'static str, fn(&[u8]), usize);
 const TARGETS: &[Target] = &[
     ("event", protocol::event, 32),
     ("hello", protocol::hello, 8),
+    ("journal", journal::journal, 6),
     ("request", protocol::request, 40),
     ("ring", transport::ring, 12),
 ];

@@ -9,6 +9,8 @@
 
 mod entry;
 mod file;
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod retained;
 mod state;

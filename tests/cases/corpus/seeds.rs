@@ -1,5 +1,6 @@
 //! What real peers send, as inputs of the fuzz targets.
 
+use lapce_ai::engine::journal::fuzzing as journal;
 use lapce_ai::protocol::event::{Event, EventKind, event_from_json};
 use lapce_ai::protocol::fuzzing::JSON;
 use lapce_ai::protocol::hello::{HEAD_LEN, Hello, Refusal, RingSizes, Welcome, WelcomeSession};
@@ -15,6 +16,7 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     match target {
         "event" => events(),
         "hello" => hellos(),
+        "journal" => journals(),
         "request" => requests(),
         "ring" => rings(),
         other => panic!("no seeds for `{other}`"),
@@ -92,6 +94,10 @@ fn hellos() -> Vec<(String, Vec<u8>)> {
     .collect()
 }
 
+fn journals() -> Vec<(String, Vec<u8>)> {
+    journal::seeds().into_iter().map(|(name, input)| (name.to_owned(), input)).collect()
+}
+
 fn overwrite(offset: usize, bytes: &[u8]) -> Vec<u8> {
     let mut step = vec![Step::Overwrite as u8];
     step.extend((offset as u16).to_le_bytes());
@@ -158,10 +164,10 @@ fn rings() -> Vec<(String, Vec<u8>)> {
 fn there_is_one_of_every_kind() {
     let is_named = |texts: &str, name: &str| texts.lines().any(|text| text.contains(&format!(r#""type":"{name}""#)));
     for kind in RequestKind::ALL.iter().filter(|kind| kind.is_built()) {
-        assert!(is_named(REQUESTS, kind.as_str()), "{kind:?}");
+        assert!(is_named(REQUESTS, kind.as_str()), "no {kind:?} in tests/data/samples/requests.jsonl");
     }
     for kind in EventKind::ALL {
-        assert!(is_named(EVENTS, kind.as_str()), "{kind:?}");
+        assert!(is_named(EVENTS, kind.as_str()), "no {kind:?} in tests/data/samples/events.jsonl");
     }
     // And what stands there is what comes back.
     for text in REQUESTS.lines() {
