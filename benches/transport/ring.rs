@@ -71,7 +71,7 @@ fn throughput() -> f64 {
 
 /// Request out, event back: awake, both sides look without sleeping; asleep, both sleep on their bells.
 fn round_trip(count: u32, awake: bool) -> f64 {
-    let (EngineEnd { events, mut requests }, mut client) = pair();
+    let (EngineEnd { events, mut requests, .. }, mut client) = pair();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -1,47 +1,15 @@
 //! The engine's side of one client: events to its ring or its outbox, large bodies beside the ring, room noticed.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::{BACKLOG_LIMIT, Outbox, Outgoing, Sink};
-use crate::transport::{EventWriter, FLAG_COALESCED, Priority, RecordHead, TransportError};
-
-/// Flag of a record whose body is the number of a [blob](Blobs).
-pub const FLAG_BLOB: u16 = 2;
-
-/// Bodies too large for a ring, by number. Put in by one side, taken out by the other.
-#[derive(Default)]
-pub struct Blobs {
-    next: AtomicU64,
-    bodies: Mutex<HashMap<u64, Arc<[u8]>>>,
-}
-
-impl Blobs {
-    /// Keeps `body` and gives its number.
-    pub fn put(&self, body: Vec<u8>) -> u64 {
-        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        self.lock().insert(number, body.into());
-        number
-    }
-
-    /// Bytes kept now.
-    pub fn bytes(&self) -> usize {
-        self.lock().values().map(|body| body.len()).sum()
-    }
-
-    /// Takes a body out.
-    pub fn take(&self, number: u64) -> Option<Arc<[u8]>> {
-        self.lock().remove(&number)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<[u8]>>> {
-        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use crate::transport::{
+    BlobReader, BlobWriter, EventWriter, FLAG_BLOB, FLAG_COALESCED, Priority, RecordHead, TransportError,
+};
 
 /// Why a client was let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +30,9 @@ pub enum Detached {
 pub struct Link {
     /// Number of the client.
     pub client: u32,
-    /// Large bodies in both directions.
-    pub blobs: Arc<Blobs>,
+    /// Large bodies of its requests.
+    pub blobs_in: BlobReader,
+    blobs_out: BlobWriter,
     events: EventWriter,
     arena: usize,
     outbox: Mutex<Outbox>,
@@ -78,9 +47,9 @@ pub struct Link {
 
 impl Link {
     /// A client with its ring; `arena` bytes large.
-    pub fn new(client: u32, blobs: Arc<Blobs>, events: EventWriter, arena: usize) -> Link {
+    pub fn new(client: u32, events: EventWriter, blobs_out: BlobWriter, blobs_in: BlobReader, arena: usize) -> Link {
         let (outbox, released_word, released, moved, gone, why) = Default::default();
-        Link { client, blobs, events, arena, outbox, released_word, released, moved, gone, why }
+        Link { client, blobs_in, blobs_out, events, arena, outbox, released_word, released, moved, gone, why }
     }
 
     /// Sends an event; never blocks.
@@ -187,6 +156,21 @@ impl Link {
     }
 }
 
+impl Link {
+    /// The body is copied out once, however often the ring is full; it is sent when its record has a place, since one that
+    /// no record names would never be taken.
+    fn push_large(&self, event: &mut Outgoing, head: RecordHead, priority: Priority) -> Result<(), TransportError> {
+        let blob = match event.blob.take() {
+            Some(blob) => blob,
+            None => self.blobs_out.seal(event.body.clone())?,
+        };
+        let blob = event.blob.insert(blob);
+        let mut claim = self.events.claim(head, 8, priority)?;
+        claim.copy_from_slice(&self.blobs_out.place(blob)?.to_le_bytes());
+        claim.commit(8)
+    }
+}
+
 impl Sink for Link {
     fn max_record(&self) -> usize {
         self.events.max_record()
@@ -203,9 +187,7 @@ impl Sink for Link {
         };
         let result = if len > self.events.max_record() {
             head.flags |= FLAG_BLOB;
-            // Put beside the ring once, however often the ring is full.
-            let number = *event.blob.get_or_insert_with(|| self.blobs.put(event.body.clone()));
-            self.events.publish(head, &number.to_le_bytes(), priority)
+            self.push_large(event, head, priority)
         } else {
             self.events.publish(head, event.body.get(..len).unwrap_or_default(), priority)
         };

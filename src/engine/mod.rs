@@ -37,10 +37,10 @@ pub use self::client::{Client, ReceiveError, Received, SubmitError};
 use self::core::Core;
 pub use self::host_requests::METHODS as HOST_METHODS;
 use self::keeper::Keeper;
-use self::link::{Blobs, Link};
+use self::link::Link;
 pub use self::options::{ClientOptions, EngineOptions, OpenError};
 use self::router::Connection;
-use crate::transport::{self, PairOptions, RingState};
+use crate::transport::{self, EngineEnd, PairOptions, RingState};
 
 /// Threads of the runtime unless the options say otherwise.
 const WORKERS: usize = 2;
@@ -159,11 +159,12 @@ fn in_process(core: &Arc<Core>, options: ClientOptions) -> Result<(Client, Conne
     let (engine_end, client_end) = transport::in_process(&pair)?;
     let number = core.client_number();
     let client = Attachment::new(number, String::new(), String::new(), false, None);
-    let link = Arc::new(Link::new(number, Arc::new(Blobs::default()), engine_end.events, arena));
+    let EngineEnd { events, requests, blobs_out, blobs_in } = engine_end;
+    let link = Arc::new(Link::new(number, events, blobs_out, blobs_in, arena));
     let connection = Connection { client, link };
     core.admit(connection.client.clone());
     core.connect(&connection, options.capabilities, false, |_| None);
-    router::serve(core.clone(), connection.clone(), engine_end.requests);
+    router::serve(core.clone(), connection.clone(), requests);
     Ok((Client::in_process(connection.clone(), client_end, core.clone()), connection))
 }
 

@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::transport::SealedBlob;
+
 /// Bytes of one session's backlog above which its provider stream is no longer read.
 pub const BACKLOG_LIMIT: usize = 4 << 20;
 
@@ -22,7 +24,7 @@ pub enum Merge {
 }
 
 /// One event before it is in the ring.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Record kind.
     pub kind: u16,
@@ -40,8 +42,8 @@ pub struct Outgoing {
     pub control: bool,
     /// Merged from several events.
     pub coalesced: bool,
-    /// Number of the body beside the ring, once it was put there.
-    pub blob: Option<u64>,
+    /// The body made ready to go beside the ring, once that was tried.
+    pub blob: Option<SealedBlob>,
 }
 
 /// The ring as the outbox sees it.
@@ -211,7 +213,7 @@ impl Outbox {
                     earlier.body.extend_from_slice(&event.body);
                 } else {
                     queue.bytes = queue.bytes - earlier.body.len() + event.body.len();
-                    earlier.body = event.body;
+                    (earlier.body, earlier.blob) = (event.body, None);
                 }
             }
             None => {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::attachment::{Arrival, Attachment};
 use super::core::{Core, SESSION_LIMIT, Session};
 use super::journal::Entry;
-use super::link::{Detached, FLAG_BLOB, Link};
+use super::link::{Detached, Link};
 use super::session_host::AskState;
 use super::{completion, settings, tasks};
 use crate::protocol::event::{Event, RequestDone, RequestFailed};
@@ -24,7 +24,7 @@ use crate::protocol::request::{self, Request, Response, TerminalAction};
 use crate::settings::modes;
 use crate::task::host::SettingsSource;
 use crate::task::session::{Command, CommandError};
-use crate::transport::{RecordHead, RequestReader};
+use crate::transport::{FLAG_BLOB, RecordHead, RequestReader, TransportError};
 
 /// Outcome of a request.
 pub type Outcome = Result<Value, RequestFailed>;
@@ -82,8 +82,13 @@ fn drain(core: &Arc<Core>, connection: &Connection, requests: &mut RequestReader
         match requests.receive(body) {
             Ok(Some(head)) => received(core, connection, head, body),
             Ok(None) => break,
-            Err(_) => {
-                core.detach(connection, Detached::Protocol);
+            Err(error) => {
+                let why = match error {
+                    TransportError::Lost => Detached::Gone,
+                    TransportError::Closed { .. } => Detached::Left,
+                    _ => Detached::Protocol,
+                };
+                core.detach(connection, why);
                 return false;
             }
         }
@@ -98,7 +103,7 @@ fn received(core: &Arc<Core>, connection: &Connection, head: RecordHead, body: &
     let id = head.correlation;
     core.counters.requests.fetch_add(1, Ordering::Relaxed);
     let blob = if head.flags & FLAG_BLOB != 0 {
-        body.try_into().ok().and_then(|number| link.blobs.take(u64::from_le_bytes(number)))
+        body.try_into().ok().and_then(|number| link.blobs_in.take(u64::from_le_bytes(number)))
     } else {
         None
     };
@@ -474,7 +479,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::link::Blobs;
     use crate::engine::settings::EngineSettings;
     use crate::transport::{PairOptions, in_process};
 
@@ -487,7 +491,7 @@ mod tests {
         let settings = EngineSettings::new(Map::new()).unwrap();
         let core = Core::new(1, None, settings, home.join("storage"), home, runtime.handle().clone());
         let (engine, mut client) = in_process(&PairOptions::default()).unwrap();
-        let link = Arc::new(Link::new(1, Arc::new(Blobs::default()), engine.events, 1 << 20));
+        let link = Arc::new(Link::new(1, engine.events, engine.blobs_out, engine.blobs_in, 1 << 20));
         let connection = Connection { client: Attachment::new(1, String::new(), String::new(), false, None), link };
         core.admit(connection.client.clone());
         core.connect(&connection, Vec::new(), false, |_| None);

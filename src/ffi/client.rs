@@ -201,6 +201,7 @@ pub unsafe extern "C" fn lai_client_wait(
             Waited::Ready => Ok(LAI_OK),
             Waited::TimedOut => Ok(LAI_TIMEOUT),
             Waited::Closed => Err(Failure::new(ErrorKind::Closed, "the engine is closed")),
+            Waited::Lost => Err(Failure::new(ErrorKind::Lost, "the engine's process is gone")),
         }
     };
     // SAFETY: as documented.

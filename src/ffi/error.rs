@@ -63,7 +63,12 @@ impl From<SubmitError> for Failure {
 
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Failure {
-        Failure::new(ErrorKind::Internal, error.to_string())
+        let kind = match error {
+            TransportError::Lost => ErrorKind::Lost,
+            TransportError::Closed { .. } => ErrorKind::Closed,
+            _ => ErrorKind::Internal,
+        };
+        Failure::new(kind, error.to_string())
     }
 }
 

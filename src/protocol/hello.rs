@@ -99,7 +99,7 @@ pub struct WelcomeSession {
 pub struct Welcome {
     /// Number of the client: the generation part of its request ids.
     pub number: u32,
-    /// Number of this pair of regions, in both headers.
+    /// Number of this pair of regions, in the header of the events region.
     pub generation: u64,
     /// Generation part of session ids.
     pub engine_generation: u32,

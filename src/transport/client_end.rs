@@ -1,8 +1,9 @@
+use super::bell::Ringer;
+use super::blobs::{BlobReader, BlobWriter};
 use super::consumer::{Consumer, RawEvent, Waited};
 use super::doorbell;
 use super::error::TransportError;
 use super::layout::{EventsHead, RingState};
-use super::os::Ringer;
 use super::producer::{Claim, Producer, RecordHead};
 use super::region::Shared;
 use super::slots::Priority;
@@ -10,13 +11,17 @@ use super::sync::Ordering;
 use rkyv::util::AlignedVec;
 use std::time::Duration;
 
-/// The client's end. The two halves are independent: events are read by one thread at a time, requests are written
-/// by any.
+/// The client's end. The parts are independent: events and their large bodies are read by one thread at a time,
+/// requests are written by any. When the last part of an attached client is dropped, the engine gets a goodbye.
 pub struct ClientEnd {
     /// Events from the engine.
     pub events: EventReader,
     /// Requests to the engine.
     pub requests: RequestWriter,
+    /// Large bodies of requests.
+    pub blobs_out: BlobWriter,
+    /// Large bodies of events.
+    pub blobs_in: BlobReader,
 }
 
 /// Reads events.
@@ -34,7 +39,9 @@ impl EventReader {
     /// what comes; the next that finds something silences it.
     ///
     /// # Errors
-    /// [`TransportError::Broken`] when a slot is impossible.
+    /// Once nothing is left to read: [`TransportError::Lost`] when the engine's process is gone,
+    /// [`TransportError::Closed`] when it said goodbye (in process a closed ring gives 0, see [`state`](Self::state)).
+    /// [`TransportError::Broken`] when a slot or the socket's bytes are impossible.
     pub fn next(&mut self, events: &mut [RawEvent]) -> Result<usize, TransportError> {
         self.consumer.next(events)
     }
@@ -113,7 +120,8 @@ impl RequestWriter {
     ///
     /// # Errors
     /// [`TransportError::Full`] (the host's `LAI_AGAIN`): nothing is queued. [`TransportError::TooLarge`]: more than a
-    /// quarter of the arena.
+    /// quarter of the arena. [`TransportError::Lost`] and [`TransportError::Closed`] as soon as the reader, or an earlier
+    /// request, learned that the engine is gone.
     pub fn submit(&self, head: RecordHead, bytes: &[u8]) -> Result<(), TransportError> {
         self.producer.publish(head, bytes, Priority::Control)
     }
@@ -124,6 +132,11 @@ impl RequestWriter {
     /// As [`submit`](Self::submit).
     pub fn claim(&self, head: RecordHead, max_len: usize) -> Result<Claim<'_>, TransportError> {
         self.producer.claim(head, max_len, Priority::Control)
+    }
+
+    /// Tells the engine that nothing follows, before the parts are dropped; once, without waiting.
+    pub fn goodbye(&self, reason: u32) {
+        self.producer.ringer.goodbye(reason);
     }
 
     /// Largest request in bytes.

@@ -1,9 +1,9 @@
 //! The reading end of a ring: next, check, release, sleep. One thread at a time.
 
+use super::bell::Bell;
 use super::doorbell::Sleeper;
 use super::error::{Breach, TransportError};
 use super::layout;
-use super::os::Bell;
 use super::producer::RecordHead;
 use super::region::{Arena, Shared};
 use super::slots::{Bounds, KIND_PAD, Position, Slot};
@@ -114,8 +114,10 @@ pub enum Waited {
     Ready,
     /// The time is past.
     TimedOut,
-    /// The other side is done and everything was read.
+    /// The other side closed the ring or said goodbye, and everything was read.
     Closed,
+    /// The other process is gone without a goodbye, or was cut off for breaking the protocol, and everything was read.
+    Lost,
 }
 
 impl Consumer {
@@ -128,7 +130,12 @@ impl Consumer {
         let mut count = self.fill(events)?;
         if count == 0 {
             self.cursor.sleeper.arm(&self.sleep_epoch, || self.bell.drain());
+            // Asked before the last look: what the other side committed before it went is read first.
+            let gone = self.bell.gone();
             count = self.fill(events)?;
+            if let Some(gone) = gone.filter(|_| count == 0) {
+                return Err(gone.into());
+            }
         }
         if count > 0 {
             self.cursor.sleeper.disarm(&self.sleep_epoch, || self.bell.drain());
@@ -268,12 +275,12 @@ impl Consumer {
         loop {
             self.cursor.sleeper.arm(&self.sleep_epoch, || self.bell.drain());
             // The end first, then the records: what was committed before the end is seen.
-            let over = is_over();
+            let over = if is_over() { Some(Waited::Closed) } else { self.bell.gone().map(Waited::from) };
             if self.has_next() {
                 return Waited::Ready;
             }
-            if over {
-                return Waited::Closed;
+            if let Some(over) = over {
+                return over;
             }
             let left = timeout.map(|timeout| timeout.saturating_sub(begin.elapsed()));
             if left == Some(Duration::ZERO) {

@@ -1,3 +1,4 @@
+use super::blobs::{BlobReader, BlobWriter};
 use super::consumer::Consumer;
 use super::doorbell;
 use super::error::TransportError;
@@ -8,13 +9,17 @@ use super::slots::Priority;
 use super::sync::Ordering;
 use rkyv::util::AlignedVec;
 
-/// The engine's end of a client's pair of rings. The two halves are independent: the writer is shared by all
-/// threads, the reader belongs to one task.
+/// The engine's end of a client's pair of rings. The parts are independent: the writers are shared by all threads, the
+/// readers belong to one task.
 pub struct EngineEnd {
     /// Events to the client.
     pub events: EventWriter,
     /// Requests from the client.
     pub requests: RequestReader,
+    /// Large bodies of events.
+    pub blobs_out: BlobWriter,
+    /// Large bodies of requests.
+    pub blobs_in: BlobReader,
 }
 
 /// Writes events from any thread. Closes the ring when dropped.
@@ -42,7 +47,8 @@ impl EventWriter {
     /// # Errors
     /// [`TransportError::Full`]: keep the event, [`set_want_room`](Self::set_want_room), claim once more, and wait for
     /// the engine's bell. [`TransportError::TooLarge`]: more than a quarter of the arena.
-    /// [`TransportError::Broken`]: the client lies about what it released; detach it.
+    /// [`TransportError::Broken`]: the client lies about what it released; detach it. [`TransportError::Lost`],
+    /// [`TransportError::Closed`]: it is gone, as the [`RequestReader`] tells too.
     pub fn claim(&self, head: RecordHead, max_len: usize, priority: Priority) -> Result<Claim<'_>, TransportError> {
         self.producer.claim(head, max_len, priority)
     }
@@ -68,13 +74,19 @@ impl EventWriter {
         self.producer.ringer.ring();
     }
 
+    /// Closes the ring for a reason and says so on the socket, once; nothing waits. What was committed stays readable.
+    pub fn goodbye(&self, reason: u32) {
+        self.set_state(RingState::Closed, reason);
+        self.producer.ringer.goodbye(reason);
+    }
+
     /// Number of the first slot the client has not released; wraps at 2^32. A value that cannot be true breaks the ring,
     /// and the last one that could stands.
     pub fn released_slots(&self) -> u32 {
         self.producer.released().slot
     }
 
-    /// Whether the client was caught lying.
+    /// Whether the client was caught lying, or is known to be gone.
     pub fn is_broken(&self) -> bool {
         self.producer.is_broken()
     }
@@ -99,7 +111,7 @@ impl EventWriter {
 impl Drop for EventWriter {
     fn drop(&mut self) {
         if RingState::from_word(self.head.state.0.state.load(Ordering::Relaxed)) != RingState::Closed {
-            self.set_state(RingState::Closed, 0);
+            self.goodbye(0);
         }
     }
 }
@@ -117,7 +129,9 @@ impl RequestReader {
     /// this until `None`. The bell also rings when the client released room that was wanted.
     ///
     /// # Errors
-    /// [`TransportError::Broken`] when a slot is impossible; detach the client.
+    /// [`TransportError::Broken`] when a slot or the socket's bytes are impossible. Once nothing is left to read:
+    /// [`TransportError::Lost`] when the client's process is gone, [`TransportError::Closed`] when it said goodbye.
+    /// Detach the client after any of them.
     pub fn receive(&mut self, body: &mut AlignedVec) -> Result<Option<RecordHead>, TransportError> {
         self.consumer.receive(body)
     }

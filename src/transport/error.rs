@@ -39,6 +39,15 @@ pub enum TransportError {
         /// What this build needs.
         expected: u64,
     },
+    /// The other process is gone without a goodbye; everything it committed was read.
+    #[error("the other process is gone")]
+    Lost,
+    /// The other side said goodbye; everything it committed was read.
+    #[error("the other side closed the connection (reason {reason})")]
+    Closed {
+        /// Its reason, one of the protocol's.
+        reason: u32,
+    },
     /// The operating system refused memory or a bell.
     #[error("{what}: {source}")]
     System {
@@ -61,4 +70,13 @@ pub enum Breach {
     /// More empty records on end than any correct producer writes.
     #[error("a record never comes behind the padding")]
     Padding,
+    /// Bytes on the socket that are no frame, or descriptors where none belong.
+    #[error("sent what is no frame")]
+    Frame,
+    /// A large body whose object is not sealed, has another size, or came out of turn.
+    #[error("sent a large body that is not what was announced")]
+    Blob,
+    /// More than a correct peer can have on its way.
+    #[error("flooded the socket")]
+    Flood,
 }

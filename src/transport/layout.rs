@@ -75,6 +75,8 @@ pub const EVENTS_REQUESTS_RELEASED: usize = 0x1180;
 pub const EVENTS_ENGINE_SLEEP_EPOCH: usize = 0x1200;
 /// Events region: u32, 1 = ring the engine's bell when room is released.
 pub const EVENTS_WANT_ROOM: usize = 0x1280;
+/// Events region: u64 count and u64 bytes of the client's large bodies that the engine took.
+pub const EVENTS_BLOBS_TAKEN: usize = 0x1300;
 
 /// Requests region: u64, as `reserved`: up to where the client has released the events ring.
 pub const REQUESTS_RELEASED: usize = 0x1000;
@@ -82,6 +84,8 @@ pub const REQUESTS_RELEASED: usize = 0x1000;
 pub const REQUESTS_SLEEP_EPOCH: usize = 0x1080;
 /// Requests region: u64, up to where the requests ring is claimed.
 pub const REQUESTS_RESERVED: usize = 0x1100;
+/// Requests region: u64 count and u64 bytes of the engine's large bodies that the client took.
+pub const REQUESTS_BLOBS_TAKEN: usize = 0x1180;
 
 /// Both regions: the slots, followed by the arena at the next page.
 pub const SLOTS: usize = 0x2000;
@@ -138,7 +142,8 @@ pub(super) struct EventsHead {
     pub requests_released: Line<AtomicU64>,
     pub engine_sleep_epoch: Line<AtomicU32>,
     pub want_room: Line<AtomicU32>,
-    _to_slots: Gap<{ SLOTS - EVENTS_WANT_ROOM - 128 }>,
+    pub blobs_taken: Line<BlobsTaken>,
+    _to_slots: Gap<{ SLOTS - EVENTS_BLOBS_TAKEN - 128 }>,
 }
 
 /// What stands before the slots of the requests region.
@@ -149,7 +154,8 @@ pub(super) struct RequestsHead {
     pub released: Line<AtomicU64>,
     pub sleep_epoch: Line<AtomicU32>,
     pub reserved: Line<AtomicU64>,
-    _to_slots: Gap<{ SLOTS - REQUESTS_RESERVED - 128 }>,
+    pub blobs_taken: Line<BlobsTaken>,
+    _to_slots: Gap<{ SLOTS - REQUESTS_BLOBS_TAKEN - 128 }>,
 }
 
 #[repr(C)]
@@ -169,6 +175,14 @@ pub(super) struct Counters {
     pub full: AtomicU64,
 }
 
+/// What a side has taken of the other's large bodies since the rings were made; only counted across processes.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct BlobsTaken {
+    pub count: AtomicU64,
+    pub bytes: AtomicU64,
+}
+
 const _: () = {
     assert!(LAYOUT_VERSION == crate::protocol::hello::Head::LAYOUT_VERSION);
     assert!(offset_of!(EventsHead, header) == 0);
@@ -180,11 +194,13 @@ const _: () = {
     assert!(offset_of!(EventsHead, requests_released) == EVENTS_REQUESTS_RELEASED);
     assert!(offset_of!(EventsHead, engine_sleep_epoch) == EVENTS_ENGINE_SLEEP_EPOCH);
     assert!(offset_of!(EventsHead, want_room) == EVENTS_WANT_ROOM);
+    assert!(offset_of!(EventsHead, blobs_taken) == EVENTS_BLOBS_TAKEN);
     assert!(size_of::<EventsHead>() == SLOTS);
     assert!(offset_of!(RequestsHead, header) == 0);
     assert!(offset_of!(RequestsHead, released) == REQUESTS_RELEASED);
     assert!(offset_of!(RequestsHead, sleep_epoch) == REQUESTS_SLEEP_EPOCH);
     assert!(offset_of!(RequestsHead, reserved) == REQUESTS_RESERVED);
+    assert!(offset_of!(RequestsHead, blobs_taken) == REQUESTS_BLOBS_TAKEN);
     assert!(size_of::<RequestsHead>() == SLOTS);
     assert!(size_of::<HeaderWords>() == HEADER_LEN && HEADER_READY + 4 == HEADER_LEN);
     assert!(size_of::<Slot>() == SLOT_LEN);

@@ -1,9 +1,9 @@
 //! The writing end of a ring: claim, fill, commit. Any number of threads.
 
+use super::bell::Ringer;
 use super::doorbell::LastRung;
 use super::error::{Breach, TransportError};
 use super::layout::{Counters, Line};
-use super::os::Ringer;
 use super::region::{Arena, Shared};
 use super::slots::{Bounds, Entry, KIND_PAD, Position, Priority, Refusal, Reservation, Slot, released_checked};
 use super::sync::{AtomicU32, AtomicU64, Ordering};
@@ -69,6 +69,9 @@ impl Producer {
         if private.broken.load(Ordering::Relaxed) {
             return Err(TransportError::Broken(Breach::Released));
         }
+        if let Some(gone) = self.ringer.gone() {
+            return Err(gone.into());
+        }
         let max = self.bounds.max_record;
         let len = u32::try_from(max_len).ok().filter(|len| *len <= max);
         let len = len.ok_or(TransportError::TooLarge { len: max_len, max: max as usize })?;
@@ -109,9 +112,9 @@ impl Producer {
         TransportError::Broken(Breach::Released)
     }
 
-    /// Whether the consumer was caught lying; the pair must then be detached.
+    /// Whether the consumer was caught lying or is gone; the pair must then be detached.
     pub(super) fn is_broken(&self) -> bool {
-        self.private.0.broken.load(Ordering::Relaxed)
+        self.private.0.broken.load(Ordering::Relaxed) || self.ringer.gone().is_some()
     }
 
     fn commit(&self, reservation: Reservation, head: RecordHead, len: u32) {

@@ -8,20 +8,20 @@ use rkyv::util::AlignedVec;
 
 use super::{Delivery, ReceiveError, SubmitError, refused, too_large};
 use crate::engine::core::Core;
-use crate::engine::link::{Blobs, Detached, FLAG_BLOB};
+use crate::engine::link::Detached;
 use crate::engine::router::Connection;
 use crate::protocol::request::Request;
-use crate::transport::{ClientEnd, EventReader, RawEvent, RecordHead, RequestWriter, TransportError, Waited};
-
-/// Bytes of large request bodies that may wait for the engine.
-const BLOB_LIMIT: usize = 64 << 20;
+use crate::transport::{
+    Blob, BlobReader, BlobWriter, ClientEnd, EventReader, FLAG_BLOB, RawEvent, RecordHead, RequestWriter,
+    TransportError, Waited,
+};
 
 /// The ends of the rings, with the engine behind them.
 pub(super) struct InProcess {
     connection: Connection,
     reader: Mutex<Reader>,
     requests: RequestWriter,
-    blobs: Arc<Blobs>,
+    blobs: BlobWriter,
     core: Arc<Core>,
     /// The reader's descriptor, beside it: asking for it must not wait for a thread that reads.
     #[cfg(unix)]
@@ -30,8 +30,9 @@ pub(super) struct InProcess {
 
 struct Reader {
     events: EventReader,
+    blobs: BlobReader,
     /// Large bodies handed out, each with the number of events handed out before its own.
-    held: VecDeque<(u64, Arc<[u8]>)>,
+    held: VecDeque<(u64, Blob)>,
     handed_out: u64,
     released: u64,
     /// Scratch of [`InProcess::receive`].
@@ -40,15 +41,15 @@ struct Reader {
 
 impl InProcess {
     pub fn new(connection: Connection, end: ClientEnd, core: Arc<Core>) -> InProcess {
-        let ClientEnd { events, requests } = end;
+        let ClientEnd { events, requests, blobs_out, blobs_in } = end;
         #[cfg(unix)]
         let fd = std::os::fd::AsRawFd::as_raw_fd(&events);
         let (held, body) = (VecDeque::new(), AlignedVec::new());
         InProcess {
-            blobs: connection.link.blobs.clone(),
             connection,
-            reader: Mutex::new(Reader { events, held, handed_out: 0, released: 0, body }),
+            reader: Mutex::new(Reader { events, blobs: blobs_in, held, handed_out: 0, released: 0, body }),
             requests,
+            blobs: blobs_out,
             core,
             #[cfg(unix)]
             fd,
@@ -80,19 +81,17 @@ impl Delivery for InProcess {
             let len = request.encode_into(&mut claim).map_err(|_| too_large(bound, bound))?;
             return claim.commit(len).map_err(refused);
         }
-        let waiting = self.blobs.bytes();
-        if bound > BLOB_LIMIT - waiting.min(BLOB_LIMIT) {
-            return Err(if bound > BLOB_LIMIT { too_large(bound, BLOB_LIMIT) } else { SubmitError::Again });
+        if bound > self.blobs.limit() {
+            return Err(too_large(bound, self.blobs.limit()));
         }
         let mut body = vec![0; bound];
         let len = request.encode_into(&mut body).map_err(|_| too_large(bound, bound))?;
         body.truncate(len);
-        let blob = self.blobs.put(body);
-        let head = RecordHead { flags: FLAG_BLOB, ..head };
-        self.requests.submit(head, &blob.to_le_bytes()).map_err(|error| {
-            self.blobs.take(blob);
-            refused(error)
-        })
+        let blob = self.blobs.seal(body).map_err(refused)?;
+        // The record before the body: one that no record names would never be taken.
+        let mut claim = self.requests.claim(RecordHead { flags: FLAG_BLOB, ..head }, 8).map_err(refused)?;
+        claim.copy_from_slice(&self.blobs.place(&blob).map_err(refused)?.to_le_bytes());
+        claim.commit(8).map_err(refused)
     }
 
     fn next(&self, events: &mut [RawEvent]) -> Result<usize, TransportError> {
@@ -105,7 +104,7 @@ impl Delivery for InProcess {
                 continue;
             }
             event.flags &= !FLAG_BLOB;
-            if let Some(body) = event.word().and_then(|number| self.blobs.take(number)) {
+            if let Some(body) = event.word().and_then(|number| reader.blobs.take(number)) {
                 (event.ptr, event.len) = (body.as_ptr(), body.len());
                 reader.held.push_back((at, body));
             }
@@ -133,7 +132,7 @@ impl Delivery for InProcess {
         let large = if head.flags & FLAG_BLOB == 0 {
             None
         } else {
-            reader.body.as_slice().try_into().ok().and_then(|number| self.blobs.take(u64::from_le_bytes(number)))
+            reader.body.as_slice().try_into().ok().and_then(|number| reader.blobs.take(u64::from_le_bytes(number)))
         };
         read(head, large.as_deref().unwrap_or(&reader.body))?;
         Ok(true)

@@ -1,15 +1,26 @@
-//! What differs between systems: memory that both ends see, and a bell that a host can poll (ring §7). Each file
-//! has the same items: `Mapping`, `Ringer`, `Bell`, `bell()`.
+//! What differs between systems: memory that both ends see, and a bell that a host can poll (ring §7). Each system
+//! has the same items: `Mapping`, `Ringer`, `Bell`, `bell()`; where processes can share rings also `create_region`,
+//! `open_region`, `create_blob`, `check_blob` and, for sockets, `SEND`, `RECEIVE`, `received_privately`, `peer_uid`.
 
 #[cfg(unix)]
 mod memory;
 #[cfg(unix)]
-pub(super) use memory::Mapping;
+pub(super) use memory::{Access, Mapping};
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 mod linux;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(super) use linux::{Bell, Ringer, bell};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod memfd;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) use memfd::{check_blob, create_blob, create_region, open_region};
+
+#[cfg(unix)]
+mod socket;
+#[cfg(unix)]
+pub(super) use socket::{RECEIVE, SEND, peer_uid, prepare, received_privately};
 
 // Pipes work on Linux too, so its tests run there.
 #[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))))]

@@ -1,0 +1,122 @@
+//! How a client in one process and the engine in another become a pair of rings (ring §8).
+//!
+//! Engine: [`InstanceLock`], then [`Listener::bind`], [`Listener::accept`], [`Arriving::hello`], [`Waiting::welcome`] →
+//! [`EngineEnd`](super::EngineEnd). Client: [`connect`] → [`Connected`]. The client sends its hello with its requests
+//! region, the engine answers a welcome with the events region, or a refusal; then the same socket is the pair's channel.
+//!
+//! - `place`: the folder and the socket in it belong to us alone; `lock`: one engine at a time
+//! - `message`: heads, bodies and descriptors, cut anywhere
+//! - `listener`, `connect`: the two sides
+//!
+//! Must not: wait beyond the caller's limit, or use anything of the peer before it was checked.
+
+mod connect;
+mod listener;
+mod lock;
+mod message;
+mod place;
+#[cfg(test)]
+mod tests;
+
+pub use self::connect::{ConnectError, Connected, connect};
+pub use self::listener::{ArriveError, Arriving, Listener, Waiting};
+pub use self::lock::InstanceLock;
+pub use self::place::PlaceError;
+
+use super::bell::{Bell, Ringer};
+use super::blobs::{self, BlobReader, BlobWriter};
+use super::channel::Channel;
+use super::client_end::ClientEnd;
+use super::engine_end::EngineEnd;
+use super::error::TransportError;
+use super::header::Identity;
+use super::layout::{RingSize, region_len};
+use super::os;
+use super::pair::{self, Pair, Wires};
+use super::region::Region;
+use super::slots::Position;
+use crate::protocol::abi::abi_hash;
+use crate::protocol::hello::RingSizes;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+impl From<RingSizes> for RingSize {
+    fn from(sizes: RingSizes) -> Self {
+        Self { slots: sizes.slots, arena_bytes: sizes.bytes }
+    }
+}
+
+impl From<RingSize> for RingSizes {
+    fn from(size: RingSize) -> Self {
+        Self { slots: size.slots, bytes: size.arena_bytes }
+    }
+}
+
+/// Which of the two regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Events,
+    Requests,
+}
+
+/// A region of ours, ready for the other side, and the descriptor to send there.
+fn create_region(
+    role: Role,
+    size: RingSize,
+    start: Position,
+    identity: &Identity,
+) -> Result<(OwnedFd, Region), TransportError> {
+    let bounds = size.bounds()?;
+    let refused = |source| TransportError::System { what: "memory for a ring", source };
+    let (object, mapping) = os::create_region(region_len(&bounds)).map_err(refused)?;
+    let region = whole(mapping, bounds)?;
+    match role {
+        Role::Events => pair::begin_events(&region, start, identity),
+        Role::Requests => pair::begin_requests(&region, start, identity),
+    }
+    Ok((object, region))
+}
+
+/// A region of the other side. Its size is what was agreed, never what the region says.
+fn open_region(role: Role, object: &OwnedFd, size: RingSize, identity: &Identity) -> Result<Region, TransportError> {
+    let bounds = size.bounds()?;
+    let region = whole(os::open_region(object.as_fd(), region_len(&bounds))?, bounds)?;
+    match role {
+        Role::Events => pair::check_events(&region, identity)?,
+        Role::Requests => pair::check_requests(&region, identity)?,
+    }
+    Ok(region)
+}
+
+fn whole(mapping: os::Mapping, bounds: super::slots::Bounds) -> Result<Region, TransportError> {
+    let refused =
+        || TransportError::System { what: "memory for a ring", source: std::io::ErrorKind::OutOfMemory.into() };
+    Region::new(Arc::new(mapping), 0, bounds).ok_or_else(refused)
+}
+
+/// What a client's region says of itself: the number of the pair is the engine's to give, and not known yet.
+fn requests_identity(created_unix_ns: u64, pid: u32) -> Identity {
+    Identity { abi_hash: abi_hash(), generation: 0, created_unix_ns, pid }
+}
+
+fn engine_end(socket: OwnedFd, pair: &Pair) -> EngineEnd {
+    let channel = Arc::new(Channel::new(socket));
+    let taken = (pair.requests.requests_head(), pair.events.events_head());
+    pair.engine_end(Wires {
+        ringer: Ringer::Channel(channel.clone()),
+        bell: Bell::Channel(channel.clone()),
+        blobs_out: BlobWriter::across(channel.clone(), taken.0.part(|head| &head.blobs_taken.0), usize::MAX),
+        blobs_in: BlobReader::across(channel, taken.1.part(|head| &head.blobs_taken.0)),
+    })
+}
+
+fn client_end(socket: OwnedFd, pair: &Pair) -> ClientEnd {
+    let channel = Arc::new(Channel::new(socket));
+    let taken = (pair.events.events_head(), pair.requests.requests_head());
+    pair.client_end(Wires {
+        ringer: Ringer::Channel(channel.clone()),
+        bell: Bell::Channel(channel.clone()),
+        blobs_out: BlobWriter::across(channel.clone(), taken.0.part(|head| &head.blobs_taken.0), blobs::REQUEST_LIMIT),
+        blobs_in: BlobReader::across(channel, taken.1.part(|head| &head.blobs_taken.0)),
+    })
+}
