@@ -23,6 +23,8 @@ mod harness;
 #[cfg(target_os = "linux")]
 #[path = "cases/hosts.rs"]
 mod hosts;
+#[path = "cases/loopback.rs"]
+mod loopback;
 #[path = "cases/protocol_document.rs"]
 mod protocol_document;
 #[path = "cases/provider_http.rs"]

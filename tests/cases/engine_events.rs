@@ -3,13 +3,19 @@
 use lapce_ai::protocol::event::{AskOutcome, Event, SessionState, ToolStatus};
 use serde_json::json;
 
-use crate::harness::{Place, done, messages};
+use crate::harness::{Mode, both, done, messages};
+
+both! {
+    a_task_is_told_from_its_start_to_its_result,
+    messages_add_up,
+    what_is_larger_than_the_ring_arrives_whole,
+    a_raw_completion_streams_as_a_message_of_its_request,
+}
 
 const WRITE: &str = "I write.\n<write_to_file>\n<path>a.txt</path>\n<content>\none\n</content>\n<line_count>1</line_count>\n</write_to_file>";
 
-#[test]
-fn a_task_is_told_from_its_start_to_its_result() {
-    let place = Place::replay(&[WRITE, &done("Written.")]);
+fn a_task_is_told_from_its_start_to_its_result(mode: Mode) {
+    let place = mode.replay(&[WRITE, &done("Written.")]);
     let host = place.host(&[]);
     let session = host.start_with("write", json!({"alwaysAllowWrite": false}));
     let ask = host.ask("tool");
@@ -52,10 +58,9 @@ fn a_task_is_told_from_its_start_to_its_result() {
     assert!(events.iter().any(|event| matches!(event.event, Event::Usage(_))));
 }
 
-#[test]
-fn messages_add_up() {
+fn messages_add_up(mode: Mode) {
     let text = "Grüße aus 東京 🗼, ".repeat(2000);
-    let place = Place::replay(&[&format!("{text}\n{WRITE}"), "<thinking>hm</thinking> and no tool", &done("End.")]);
+    let place = mode.replay(&[&format!("{text}\n{WRITE}"), "<thinking>hm</thinking> and no tool", &done("End.")]);
     let host = place.host(&[]);
     host.start("say much");
     assert_eq!(host.completed(), "End.");
@@ -66,10 +71,9 @@ fn messages_add_up() {
     }
 }
 
-#[test]
-fn what_is_larger_than_the_ring_arrives_whole() {
+fn what_is_larger_than_the_ring_arrives_whole(mode: Mode) {
     let answer = "A line of the answer, neither long nor short.\n".repeat(8_000);
-    let place = Place::replay(&[&format!("{answer}{WRITE}"), &done("End.")]);
+    let place = mode.replay(&[&format!("{answer}{WRITE}"), &done("End.")]);
     let host = place.host(&[]);
     let task = "A line of the task. ".repeat(100_000);
     host.start(&task);
@@ -82,9 +86,8 @@ fn what_is_larger_than_the_ring_arrives_whole() {
     assert!(whole(task.trim_end()) && whole(answer.trim_end()));
 }
 
-#[test]
-fn a_raw_completion_streams_as_a_message_of_its_request() {
-    let place = Place::replay(&["Hello there."]);
+fn a_raw_completion_streams_as_a_message_of_its_request(mode: Mode) {
+    let place = mode.replay(&["Hello there."]);
     let host = place.host(&[]);
     let create = json!({"type": "completion.create", "messages": [{"role": "user", "content": "Hi"}]});
     let result = host.call(&create).unwrap();

@@ -1,10 +1,18 @@
 //! A host that takes part: it shows edits, answers wrongly, twice, for others, or not at all.
 
-use lapce_ai::engine::{ClientOptions, OpenError};
+use lapce_ai::engine::ClientOptions;
 use lapce_ai::protocol::event::{Event, HostRequest, ToolStatus};
 use serde_json::{Value, json};
 
-use crate::harness::{Host, Place, done};
+use crate::harness::{Host, Mode, both, done};
+
+both! {
+    a_host_shows_and_applies_edits,
+    answers_that_make_no_sense_are_survived,
+    a_question_is_answered_by_its_own_host_only,
+    a_host_that_never_answers_is_done_without,
+    unknown_capabilities_are_refused,
+}
 
 const EDITS: &[&str] = &["edit.propose", "edit.apply", "edit.revert", "diagnostics.get", "tabs.get"];
 const WRITE: &str =
@@ -44,9 +52,8 @@ fn write_ended(host: &Host) -> ToolStatus {
     host.events().iter().find_map(end).expect("the call ended")
 }
 
-#[test]
-fn a_host_shows_and_applies_edits() {
-    let place = Place::replay(&[WRITE, &done("Shown.")]);
+fn a_host_shows_and_applies_edits(mode: Mode) {
+    let place = mode.replay(&[WRITE, &done("Shown.")]);
     let host = place.host(EDITS);
     host.start_with("write", json!({"alwaysAllowWrite": false}));
     let file = place.workspace.join("a.txt");
@@ -71,8 +78,7 @@ fn a_host_shows_and_applies_edits() {
     assert_eq!(write_ended(&host), ToolStatus::Ok);
 }
 
-#[test]
-fn answers_that_make_no_sense_are_survived() {
+fn answers_that_make_no_sense_are_survived(mode: Mode) {
     for nonsense in [
         json!({"error": "no"}),
         json!({"result": null}),
@@ -81,7 +87,7 @@ fn answers_that_make_no_sense_are_survived() {
         json!({"result": {"text": 7, "files": [{"path": 1, "diagnostics": "x"}, null], "tabs": {}}}),
         json!({"result": {"files": [{"path": "/x", "diagnostics": [{"range": [-1, 2.5, "x"], "message": 4}, 1]}]}}),
     ] {
-        let place = Place::replay(&[WRITE, &done("Survived.")]);
+        let place = mode.replay(&[WRITE, &done("Survived.")]);
         let host = place.host(EDITS);
         host.start("write");
         follow(&host, |_| nonsense.clone());
@@ -89,9 +95,8 @@ fn answers_that_make_no_sense_are_survived() {
     }
 }
 
-#[test]
-fn a_question_is_answered_by_its_own_host_only() {
-    let place = Place::replay(&[WRITE, &done("Mine.")]);
+fn a_question_is_answered_by_its_own_host_only(mode: Mode) {
+    let place = mode.replay(&[WRITE, &done("Mine.")]);
     let (host, stranger) = (place.host(&["tabs.get"]), place.host(&["tabs.get"]));
     host.start("write");
     let id = host.until(|event| matches!(event.event, Event::HostRequest(_)).then_some(event.about));
@@ -101,21 +106,20 @@ fn a_question_is_answered_by_its_own_host_only() {
     follow(&host, |_| json!({"result": {}}));
 }
 
-#[test]
-fn a_host_that_never_answers_is_done_without() {
+fn a_host_that_never_answers_is_done_without(mode: Mode) {
     // Cancelled while the host is asked: the session does not wait for it.
-    let place = Place::replay(&[WRITE, &done("x")]);
+    let place = mode.replay(&[WRITE, &done("x")]);
     let host = place.host(EDITS);
     let session = host.start("write");
     host.until(|event| matches!(event.event, Event::HostRequest(_)).then_some(()));
     host.call(&json!({"type": "task.cancel", "session": session})).unwrap();
     host.ask("resume_task");
-    assert_eq!(place.engine.close(crate::harness::DEADLINE).sessions_left, 0);
+    place.close();
 }
 
-#[test]
-fn unknown_capabilities_are_refused() {
-    let place = Place::replay(&[]);
+fn unknown_capabilities_are_refused(mode: Mode) {
+    let place = mode.replay(&[]);
     let options = ClientOptions { capabilities: vec!["edit.guess".into()], ..ClientOptions::default() };
-    assert!(matches!(place.engine.client(options), Err(OpenError::Capability(name)) if name == "edit.guess"));
+    let refused = place.client(options).err().expect("it is refused");
+    assert!(refused.contains("`edit.guess`"), "{refused}");
 }

@@ -5,7 +5,23 @@ use std::time::{Duration, Instant};
 use lapce_ai::protocol::event::{Event, SessionState};
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, Host, Place, Reply, answer, done, event_stream, piece, server};
+use crate::harness::{DEADLINE, Host, Mode, both, done};
+use crate::loopback::{Reply, answer, event_stream, piece, server};
+
+both! {
+    a_stopped_stream_waits_to_be_resumed_and_goes_on,
+    a_stop_withdraws_the_question,
+    #[cfg(unix)] a_stop_ends_the_command_with_its_children,
+    #[cfg(unix)] a_flooding_command_is_stopped,
+    a_cleared_task_ends_its_session,
+    a_message_answers_the_question_that_waits,
+    queued_messages_are_told_and_wait_for_the_stream,
+    a_stored_task_is_resumed_by_the_next_engine,
+    closing_does_not_wait_for_a_provider_that_hangs,
+    #[cfg(unix)] closing_ends_a_command_that_hangs,
+    a_client_that_goes_takes_its_sessions_along_and_no_others,
+    two_clients_run_fifty_sessions_each,
+}
 
 const ASK: &str = "<ask_followup_question>\n<question>Which?</question>\n<follow_up>\n<suggest>one</suggest>\n</follow_up>\n</ask_followup_question>";
 
@@ -21,10 +37,9 @@ fn hanging() -> Reply {
     Reply::Hang(format!("{}{}", event_stream(), piece("I think ")).into_bytes())
 }
 
-#[test]
-fn a_stopped_stream_waits_to_be_resumed_and_goes_on() {
+fn a_stopped_stream_waits_to_be_resumed_and_goes_on(mode: Mode) {
     let base = server(vec![hanging(), Reply::Close(answer(&done("Resumed.")))]);
-    let place = Place::remote(&base, "key");
+    let place = mode.remote(&base, "key");
     let host = place.host(&[]);
     let session = host.start("think");
     host.until(|event| matches!(event.event, Event::MessageDelta(_)).then_some(()));
@@ -34,9 +49,8 @@ fn a_stopped_stream_waits_to_be_resumed_and_goes_on() {
     assert_eq!(host.completed(), "Resumed.");
 }
 
-#[test]
-fn a_stop_withdraws_the_question() {
-    let place = Place::replay(&[ASK]);
+fn a_stop_withdraws_the_question(mode: Mode) {
+    let place = mode.replay(&[ASK]);
     let host = place.host(&[]);
     let session = host.start("ask me");
     let ask = host.ask("followup");
@@ -48,10 +62,9 @@ fn a_stop_withdraws_the_question() {
 }
 
 #[cfg(unix)]
-#[test]
-fn a_stop_ends_the_command_with_its_children() {
+fn a_stop_ends_the_command_with_its_children(mode: Mode) {
     let run = "<execute_command>\n<command>sh -c 'echo $$ > pid; echo begun; sleep 1000' & wait</command>\n</execute_command>";
-    let place = Place::replay(&[run]);
+    let place = mode.replay(&[run]);
     let host = place.host(&[]);
     let session = host.start("run");
     host.until(|event| matches!(&event.event, Event::ToolOutput(text) if text.contains("begun")).then_some(()));
@@ -76,9 +89,8 @@ fn ended(pid: &str) {
 }
 
 #[cfg(unix)]
-#[test]
-fn a_flooding_command_is_stopped() {
-    let place = Place::replay(&["<execute_command>\n<command>yes</command>\n</execute_command>"]);
+fn a_flooding_command_is_stopped(mode: Mode) {
+    let place = mode.replay(&["<execute_command>\n<command>yes</command>\n</execute_command>"]);
     let host = place.host(&[]);
     let session = host.start("flood");
     host.until(|event| matches!(event.event, Event::ToolOutput(_)).then_some(()));
@@ -86,9 +98,8 @@ fn a_flooding_command_is_stopped() {
     host.ask("resume_task");
 }
 
-#[test]
-fn a_cleared_task_ends_its_session() {
-    let place = Place::replay(&[ASK]);
+fn a_cleared_task_ends_its_session(mode: Mode) {
+    let place = mode.replay(&[ASK]);
     let host = place.host(&[]);
     let session = host.start("ask me");
     host.ask("followup");
@@ -98,9 +109,8 @@ fn a_cleared_task_ends_its_session() {
     assert!(["stale", "closed", "not_found"].contains(&failed.kind.as_str()), "{}", failed.kind);
 }
 
-#[test]
-fn a_message_answers_the_question_that_waits() {
-    let place = Place::replay(&[ASK, &done("Heard.")]);
+fn a_message_answers_the_question_that_waits(mode: Mode) {
+    let place = mode.replay(&[ASK, &done("Heard.")]);
     let host = place.host(&[]);
     let session = host.start("ask me");
     host.ask("followup");
@@ -109,10 +119,9 @@ fn a_message_answers_the_question_that_waits() {
     assert_eq!(host.completed(), "Heard.");
 }
 
-#[test]
-fn queued_messages_are_told_and_wait_for_the_stream() {
+fn queued_messages_are_told_and_wait_for_the_stream(mode: Mode) {
     let base = server(vec![hanging()]);
-    let place = Place::remote(&base, "key");
+    let place = mode.remote(&base, "key");
     let host = place.host(&[]);
     let session = host.start("think");
     host.until(|event| matches!(event.event, Event::MessageDelta(_)).then_some(()));
@@ -124,9 +133,8 @@ fn queued_messages_are_told_and_wait_for_the_stream() {
     assert_eq!(texts, ["later"]);
 }
 
-#[test]
-fn a_stored_task_is_resumed_by_the_next_engine() {
-    let place = Place::replay(&[ASK]);
+fn a_stored_task_is_resumed_by_the_next_engine(mode: Mode) {
+    let place = mode.replay(&[ASK]);
     {
         let host = place.host(&[]);
         host.start("remember the parser");
@@ -150,33 +158,29 @@ fn a_stored_task_is_resumed_by_the_next_engine() {
     assert!(!place.storage.join("tasks").join(&task).exists());
 }
 
-#[test]
-fn closing_does_not_wait_for_a_provider_that_hangs() {
-    let place = Place::remote(&server(vec![hanging()]), "key");
+fn closing_does_not_wait_for_a_provider_that_hangs(mode: Mode) {
+    let place = mode.remote(&server(vec![hanging()]), "key");
     let host = place.host(&[]);
     host.start("think");
     host.until(|event| matches!(event.event, Event::MessageDelta(_)).then_some(()));
-    let report = place.engine.close(DEADLINE);
-    assert_eq!(report.sessions_left, 0);
-    assert_eq!(place.engine.close(DEADLINE).sessions_left, 0, "again");
+    place.close();
+    place.close();
 }
 
 #[cfg(unix)]
-#[test]
-fn closing_ends_a_command_that_hangs() {
+fn closing_ends_a_command_that_hangs(mode: Mode) {
     let run = "<execute_command>\n<command>echo $$ > pid; echo begun; exec sleep 1000</command>\n</execute_command>";
-    let place = Place::replay(&[run]);
+    let place = mode.replay(&[run]);
     let host = place.host(&[]);
     host.start("run");
     host.until(|event| matches!(&event.event, Event::ToolOutput(text) if text.contains("begun")).then_some(()));
     let pid = std::fs::read_to_string(place.workspace.join("pid")).unwrap();
-    assert_eq!(place.engine.close(DEADLINE).sessions_left, 0);
+    place.close();
     ended(pid.trim());
 }
 
-#[test]
-fn a_client_that_goes_takes_its_sessions_along_and_no_others() {
-    let place = Place::replay(&[ASK, &done("Stayed.")]);
+fn a_client_that_goes_takes_its_sessions_along_and_no_others(mode: Mode) {
+    let place = mode.replay(&[ASK, &done("Stayed.")]);
     let (stays, goes) = (place.host(&[]), place.host(&[]));
     stays.start("stay");
     let ask = stays.ask("followup");
@@ -189,17 +193,16 @@ fn a_client_that_goes_takes_its_sessions_along_and_no_others() {
     }
     drop(goes);
     let until = Instant::now() + DEADLINE;
-    while place.engine.stats()["sessions"] != 1 {
-        assert!(Instant::now() < until, "{}", place.engine.stats());
+    while place.stats()["sessions"] != 1 {
+        assert!(Instant::now() < until, "{}", place.stats());
         std::thread::yield_now();
     }
     stays.respond(ask, "yes").unwrap();
     assert_eq!(stays.completed(), "Stayed.");
 }
 
-#[test]
-fn two_clients_run_fifty_sessions_each() {
-    let place = Place::replay(&[ASK, &done("Done.")]);
+fn two_clients_run_fifty_sessions_each(mode: Mode) {
+    let place = mode.replay(&[ASK, &done("Done.")]);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {

@@ -2,7 +2,13 @@
 
 use lapce_ai::protocol::event::Event;
 
-use crate::harness::{Place, done};
+use crate::harness::{Mode, Place, both, done};
+
+both! {
+    broken_calls_are_answered,
+    nothing_outside_the_workspace_is_written_without_a_question,
+    #[cfg(unix)] strange_files_are_answered,
+}
 
 /// Plays one bad answer, then the end. Whatever is asked about it is approved.
 fn goes_on(place: &Place, name: &str) {
@@ -25,8 +31,7 @@ fn goes_on(place: &Place, name: &str) {
     }
 }
 
-#[test]
-fn broken_calls_are_answered() {
+fn broken_calls_are_answered(mode: Mode) {
     for bad in [
         "<write_to_file><path>x",
         "<write_to_file></write_to_file>",
@@ -53,20 +58,19 @@ fn broken_calls_are_answered() {
         " ",
         "\u{0}\u{1}<<<>>>&amp;</",
     ] {
-        let place = Place::replay(&[bad, &done("Went on.")]);
+        let place = mode.replay(&[bad, &done("Went on.")]);
         std::fs::write(place.workspace.join("a.txt"), "one\ntwo\n").unwrap();
         goes_on(&place, bad);
         assert_eq!(std::fs::read_to_string(place.workspace.join("a.txt")).unwrap(), "one\ntwo\n", "{bad}");
     }
 }
 
-#[test]
-fn nothing_outside_the_workspace_is_written_without_a_question() {
+fn nothing_outside_the_workspace_is_written_without_a_question(mode: Mode) {
     for path in ["../outside/a.txt", "link/a.txt"] {
         let call = format!(
             "<write_to_file>\n<path>{path}</path>\n<content>\nx\n</content>\n<line_count>1</line_count>\n</write_to_file>"
         );
-        let place = Place::replay(&[&call, &done("Went on.")]);
+        let place = mode.replay(&[&call, &done("Went on.")]);
         let outside = place.storage.parent().unwrap().join("outside");
         std::fs::create_dir(&outside).unwrap();
         #[cfg(unix)]
@@ -90,8 +94,7 @@ fn nothing_outside_the_workspace_is_written_without_a_question() {
 }
 
 #[cfg(unix)]
-#[test]
-fn strange_files_are_answered() {
+fn strange_files_are_answered(mode: Mode) {
     use std::os::unix::fs::PermissionsExt;
 
     for tool in ["read_file", "apply_diff", "insert_content", "search_and_replace"] {
@@ -108,7 +111,7 @@ fn strange_files_are_answered() {
                     "<search_and_replace><path>{file}</path><search>x</search><replace>y</replace></search_and_replace>"
                 ),
             };
-            let place = Place::replay(&[&call, &done("Went on.")]);
+            let place = mode.replay(&[&call, &done("Went on.")]);
             let at = |name: &str| place.workspace.join(name);
             match file {
                 "fifo" => drop(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap()),

@@ -3,13 +3,24 @@
 use lapce_ai::protocol::event::Event;
 use serde_json::json;
 
-use crate::harness::{Place, Reply, answer, contents, done, event_stream, piece, plain, server};
+use crate::harness::{Mode, both, contents, done};
+use crate::loopback::{Reply, answer, event_stream, piece, plain, server};
+
+both! {
+    a_server_error_is_asked_about_and_tried_again,
+    a_refused_key_is_asked_about_and_tried_again,
+    a_connection_closed_before_an_answer_is_asked_about,
+    a_connection_lost_in_an_answer_is_resumed,
+    events_that_are_no_json_are_survived,
+    an_answer_of_another_type_is_survived,
+    no_key_is_shown_or_stored,
+}
 
 const KEY: &str = "sk-canary-4711";
 
 /// Starts a task against these replies and answers whatever asks to go on, until it is completed.
-fn survives(name: &str, replies: Vec<Reply>) {
-    let place = Place::remote(&server(replies), KEY);
+fn survives(mode: Mode, name: &str, replies: Vec<Reply>) {
+    let place = mode.remote(&server(replies), KEY);
     let host = place.host(&[]);
     host.start("persist");
     loop {
@@ -27,7 +38,7 @@ fn survives(name: &str, replies: Vec<Reply>) {
     }
     host.ask("completion_result");
     drop(host);
-    place.engine.close(crate::harness::DEADLINE);
+    place.close();
     let stored = String::from_utf8_lossy(&contents(&place.storage)).into_owned();
     assert!(stored.contains("persist") && stored.contains("Made it."), "{name}: {stored}");
 }
@@ -36,44 +47,37 @@ fn then_ok(first: Vec<u8>) -> Vec<Reply> {
     vec![Reply::Close(first), Reply::Close(answer(&done("Made it.")))]
 }
 
-#[test]
-fn a_server_error_is_asked_about_and_tried_again() {
-    survives("500", then_ok(plain("500 Internal Server Error", "text/plain", "broken")));
+fn a_server_error_is_asked_about_and_tried_again(mode: Mode) {
+    survives(mode, "500", then_ok(plain("500 Internal Server Error", "text/plain", "broken")));
 }
 
-#[test]
-fn a_refused_key_is_asked_about_and_tried_again() {
-    survives("401", then_ok(plain("401 Unauthorized", "application/json", r#"{"error":{"message":"bad key"}}"#)));
+fn a_refused_key_is_asked_about_and_tried_again(mode: Mode) {
+    survives(mode, "401", then_ok(plain("401 Unauthorized", "application/json", r#"{"error":{"message":"bad key"}}"#)));
 }
 
-#[test]
-fn a_connection_closed_before_an_answer_is_asked_about() {
-    survives("closed", then_ok(Vec::new()));
+fn a_connection_closed_before_an_answer_is_asked_about(mode: Mode) {
+    survives(mode, "closed", then_ok(Vec::new()));
 }
 
-#[test]
-fn a_connection_lost_in_an_answer_is_resumed() {
+fn a_connection_lost_in_an_answer_is_resumed(mode: Mode) {
     let cut = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 100000\r\n\r\n";
-    survives("cut", then_ok(format!("{cut}{}", piece("I begin ")).into_bytes()));
+    survives(mode, "cut", then_ok(format!("{cut}{}", piece("I begin ")).into_bytes()));
 }
 
-#[test]
-fn events_that_are_no_json_are_survived() {
-    survives("no json", then_ok(format!("{}data: {{nope\n\n", event_stream()).into_bytes()));
-    survives("binary", then_ok([event_stream().as_bytes(), &[0xff, 0xfe, 0, b'\n', b'\n']].concat()));
+fn events_that_are_no_json_are_survived(mode: Mode) {
+    survives(mode, "no json", then_ok(format!("{}data: {{nope\n\n", event_stream()).into_bytes()));
+    survives(mode, "binary", then_ok([event_stream().as_bytes(), &[0xff, 0xfe, 0, b'\n', b'\n']].concat()));
 }
 
-#[test]
-fn an_answer_of_another_type_is_survived() {
-    survives("html", then_ok(plain("200 OK", "text/html", "<html>Sign in</html>")));
-    survives("empty", then_ok(event_stream().into_bytes()));
+fn an_answer_of_another_type_is_survived(mode: Mode) {
+    survives(mode, "html", then_ok(plain("200 OK", "text/html", "<html>Sign in</html>")));
+    survives(mode, "empty", then_ok(event_stream().into_bytes()));
 }
 
-#[test]
-fn no_key_is_shown_or_stored() {
+fn no_key_is_shown_or_stored(mode: Mode) {
     // A server that sends the key back, as some do in their error texts.
     let said = format!(r#"{{"error":{{"message":"Incorrect API key provided: {KEY}"}}}}"#);
-    let place = Place::remote(&server(vec![Reply::Close(plain("401 Unauthorized", "application/json", &said))]), KEY);
+    let place = mode.remote(&server(vec![Reply::Close(plain("401 Unauthorized", "application/json", &said))]), KEY);
     let host = place.host(&[]);
     let session = host.start("leak");
     host.ask("api_req_failed");
@@ -88,7 +92,7 @@ fn no_key_is_shown_or_stored() {
     host.call(&json!({"type": "engine.stats"})).unwrap();
     let told = format!("{:?}", host.events());
     drop(host);
-    place.engine.close(crate::harness::DEADLINE);
+    place.close();
     assert!(
         !told.contains(KEY),
         "{}",

@@ -4,7 +4,16 @@ use lapce_ai::engine::SubmitError;
 use lapce_ai::protocol::request::{Request, RequestKind};
 use serde_json::json;
 
-use crate::harness::{Place, done};
+use crate::harness::{Mode, both, done};
+
+both! {
+    stale_ids_unknown_tasks_and_wrong_values_are_named,
+    sessions_of_requests_that_failed_are_gone,
+    what_is_not_built_is_not_supported,
+    large_requests_go_beside_the_ring_and_too_large_ones_are_refused,
+    an_ask_is_answered_once,
+    an_unknown_mode_changes_nothing,
+}
 
 #[test]
 fn malformed_json_is_refused_with_its_place() {
@@ -36,9 +45,8 @@ fn malformed_json_is_refused_with_its_place() {
     assert_eq!(Request::from_json(&deep).unwrap_err().place, "json");
 }
 
-#[test]
-fn stale_ids_unknown_tasks_and_wrong_values_are_named() {
-    let place = Place::replay(&[]);
+fn stale_ids_unknown_tasks_and_wrong_values_are_named(mode: Mode) {
+    let place = mode.replay(&[]);
     let host = place.host(&[]);
     let workspace = &place.workspace;
     for (request, kind, at) in [
@@ -89,9 +97,8 @@ fn stale_ids_unknown_tasks_and_wrong_values_are_named() {
     assert!(stats["failed_requests"].as_u64() >= Some(18), "{stats}");
 }
 
-#[test]
-fn sessions_of_requests_that_failed_are_gone() {
-    let place = Place::replay(&[]);
+fn sessions_of_requests_that_failed_are_gone(mode: Mode) {
+    let place = mode.replay(&[]);
     let host = place.host(&[]);
     for _ in 0..20 {
         host.call(&json!({"type": "task.resume", "task": "nothing", "workspace": place.workspace})).unwrap_err();
@@ -101,9 +108,8 @@ fn sessions_of_requests_that_failed_are_gone() {
     assert!(none, "sessions that nobody knows live on");
 }
 
-#[test]
-fn what_is_not_built_is_not_supported() {
-    let place = Place::replay(&[]);
+fn what_is_not_built_is_not_supported(mode: Mode) {
+    let place = mode.replay(&[]);
     let host = place.host(&[]);
     for kind in RequestKind::ALL.iter().filter(|kind| !kind.is_built()) {
         let failed = host.call(&json!({"type": kind.as_str(), "anything": {"at": ["all"]}})).unwrap_err();
@@ -112,9 +118,8 @@ fn what_is_not_built_is_not_supported() {
     }
 }
 
-#[test]
-fn large_requests_go_beside_the_ring_and_too_large_ones_are_refused() {
-    let place = Place::replay(&[&done("read")]);
+fn large_requests_go_beside_the_ring_and_too_large_ones_are_refused(mode: Mode) {
+    let place = mode.replay(&[&done("read")]);
     let host = place.host(&[]);
     // Larger than the ring of requests, within the limit of a text.
     host.start(&"long ".repeat(200_000));
@@ -128,10 +133,9 @@ fn large_requests_go_beside_the_ring_and_too_large_ones_are_refused() {
     assert!(host.call(&json!({"type": "engine.info"})).is_ok());
 }
 
-#[test]
-fn an_ask_is_answered_once() {
+fn an_ask_is_answered_once(mode: Mode) {
     let question = "<ask_followup_question>\n<question>Which?</question>\n<follow_up>\n<suggest>one</suggest>\n</follow_up>\n</ask_followup_question>";
-    let place = Place::replay(&[question, &done("one")]);
+    let place = mode.replay(&[question, &done("one")]);
     let (host, stranger) = (place.host(&[]), place.host(&[]));
     let session = host.start("choose");
     let ask = host.ask("followup");
@@ -144,9 +148,8 @@ fn an_ask_is_answered_once() {
     assert_eq!(host.completed(), "one");
 }
 
-#[test]
-fn an_unknown_mode_changes_nothing() {
-    let place = Place::replay(&[&done("ok")]);
+fn an_unknown_mode_changes_nothing(mode: Mode) {
+    let place = mode.replay(&[&done("ok")]);
     let host = place.host(&[]);
     let session = host.start("x");
     let failed = host.call(&json!({"type": "task.set_mode", "session": session, "mode": "nonsense"})).unwrap_err();

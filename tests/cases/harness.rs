@@ -1,11 +1,10 @@
 //! A host for tests: an engine with folders of its own, a scripted model or a loopback server, events read until one is there.
+//!
+//! A case is a function of a [`Mode`], listed in [`both!`]: it runs with every place an engine can have.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lapce_ai::engine::{Client, ClientOptions, Engine, EngineOptions, Received};
@@ -16,32 +15,58 @@ use serde_json::{Value, json};
 /// Time in which whatever a test waits for must have come. Far more than it takes; only a failing test waits that long.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
+/// Runs each of these cases in every [`Mode`], as `in_process::<case>`.
+macro_rules! both {
+    ($($(#[$attribute:meta])* $case:ident,)*) => {
+        mod in_process {
+            $($(#[$attribute])* #[test] fn $case() { super::$case(crate::harness::Mode::InProcess); })*
+        }
+    };
+}
+pub(crate) use both;
+
+/// Where the engine of a host runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In the host's process.
+    InProcess,
+}
+
 /// An engine with its folders.
 pub struct Place {
-    pub engine: Engine,
+    engine: Running,
     pub workspace: PathBuf,
     pub storage: PathBuf,
     folder: tempfile::TempDir,
 }
 
-impl Place {
+enum Running {
+    Here(Engine),
+}
+
+impl Mode {
     /// An engine whose model plays these turns.
-    pub fn replay(turns: &[&str]) -> Place {
+    pub fn replay(self, turns: &[&str]) -> Place {
+        self.play(&script(turns))
+    }
+
+    /// An engine whose model plays this transcript.
+    pub fn play(self, transcript: &str) -> Place {
         let folder = tempfile::tempdir().unwrap();
-        let transcript = folder.path().join("transcript.jsonl");
-        std::fs::write(&transcript, script(turns)).unwrap();
-        Place::open(folder, json!({"apiProvider": "replay", "replayFile": transcript}))
+        let file = folder.path().join("transcript.jsonl");
+        std::fs::write(&file, transcript).unwrap();
+        self.open(folder, json!({"apiProvider": "replay", "replayFile": file}))
     }
 
     /// An engine whose model is behind this address.
-    pub fn remote(base: &str, key: &str) -> Place {
+    pub fn remote(self, base: &str, key: &str) -> Place {
         let settings = json!({
             "apiProvider": "openai", "openAiBaseUrl": base, "openAiApiKey": key, "openAiModelId": "m",
         });
-        Place::open(tempfile::tempdir().unwrap(), settings)
+        self.open(tempfile::tempdir().unwrap(), settings)
     }
 
-    fn open(folder: tempfile::TempDir, model: Value) -> Place {
+    fn open(self, folder: tempfile::TempDir, model: Value) -> Place {
         let root = folder.path().canonicalize().unwrap();
         let (workspace, storage) = (root.join("workspace"), root.join("storage"));
         std::fs::create_dir(&workspace).unwrap();
@@ -49,36 +74,66 @@ impl Place {
             "alwaysAllowWrite": true, "alwaysAllowExecute": true, "allowedCommands": ["*"], "writeDelayMs": 0,
         });
         settings.as_object_mut().unwrap().extend(model.as_object().unwrap().clone());
-        let engine = Engine::open(EngineOptions {
-            storage: Some(storage.clone()),
-            home: Some(root),
-            settings: settings.as_object().unwrap().clone(),
-            ..EngineOptions::default()
-        });
-        Place { engine: engine.unwrap(), workspace, storage, folder }
+        Place { engine: self.run(&root, &settings), workspace, storage, folder }
     }
 
+    fn run(self, root: &Path, settings: &Value) -> Running {
+        match self {
+            Mode::InProcess => {
+                let engine = Engine::open(EngineOptions {
+                    storage: Some(root.join("storage")),
+                    home: Some(root.to_owned()),
+                    settings: settings.as_object().unwrap().clone(),
+                    ..EngineOptions::default()
+                });
+                Running::Here(engine.unwrap())
+            }
+        }
+    }
+}
+
+impl Place {
     /// The same folders with a new engine, whose model plays these turns.
     pub fn reopened(self, turns: &[&str]) -> Place {
+        let mode = match &self.engine {
+            Running::Here(_) => Mode::InProcess,
+        };
+        self.close();
         let Place { engine, workspace, storage, folder } = self;
         drop(engine);
         let transcript = folder.path().join("next.jsonl");
         std::fs::write(&transcript, script(turns)).unwrap();
-        let settings = json!({"apiProvider": "replay", "replayFile": transcript});
-        let engine = Engine::open(EngineOptions {
-            storage: Some(storage.clone()),
-            home: Some(folder.path().to_owned()),
-            settings: settings.as_object().unwrap().clone(),
-            ..EngineOptions::default()
-        });
-        Place { engine: engine.unwrap(), workspace, storage, folder }
+        let root = folder.path().canonicalize().unwrap();
+        let engine = mode.run(&root, &json!({"apiProvider": "replay", "replayFile": transcript}));
+        Place { engine, workspace, storage, folder }
     }
 
     /// Attaches a host with these capabilities.
     pub fn host(&self, capabilities: &[&str]) -> Host<'_> {
         let capabilities = capabilities.iter().map(|name| (*name).to_owned()).collect();
-        let client = self.engine.client(ClientOptions { capabilities, ..ClientOptions::default() }).unwrap();
-        Host { client, workspace: &self.workspace, log: RefCell::default(), seen: Cell::new(0) }
+        let client = self.client(ClientOptions { capabilities, ..ClientOptions::default() }).unwrap();
+        Host::new(client, &self.workspace)
+    }
+
+    /// Attaches a client; an error as it is shown.
+    pub fn client(&self, options: ClientOptions) -> Result<Client, String> {
+        match &self.engine {
+            Running::Here(engine) => engine.client(options).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Counters of the engine.
+    pub fn stats(&self) -> Value {
+        match &self.engine {
+            Running::Here(engine) => engine.stats(),
+        }
+    }
+
+    /// Ends the engine in order; nothing of it is left.
+    pub fn close(&self) {
+        match &self.engine {
+            Running::Here(engine) => assert_eq!(engine.close(DEADLINE).sessions_left, 0),
+        }
     }
 }
 
@@ -92,6 +147,11 @@ pub struct Host<'a> {
 }
 
 impl Host<'_> {
+    /// A host in front of this client, whose tasks work in `workspace`.
+    pub fn new(client: Client, workspace: &Path) -> Host<'_> {
+        Host { client, workspace, log: RefCell::default(), seen: Cell::new(0) }
+    }
+
     /// Submits a request and gives its id.
     pub fn submit(&self, request: &Value) -> u64 {
         let request = Request::from_json(&request.to_string()).unwrap_or_else(|error| panic!("{request}: {error}"));
@@ -100,13 +160,14 @@ impl Host<'_> {
 
     /// Submits a request and waits for its answer.
     pub fn call(&self, request: &Value) -> Result<Value, RequestFailed> {
+        let before = self.log.borrow().len();
         let id = self.submit(request);
         let answer = |event: &Received| match &event.event {
             Event::RequestDone(done) if event.about == id => Some(Ok(done.result.value())),
             Event::RequestFailed(failed) if event.about == id => Some(Err(failed.clone())),
             _ => None,
         };
-        self.find(0, answer).1
+        self.find(before, answer).1
     }
 
     /// Starts a task and gives its session.
@@ -213,78 +274,6 @@ pub fn script(turns: &[&str]) -> String {
 /// The answer that ends a task.
 pub fn done(result: &str) -> String {
     format!("<attempt_completion>\n<result>\n{result}\n</result>\n</attempt_completion>")
-}
-
-/// What the loopback server does with one request.
-#[derive(Clone)]
-pub enum Reply {
-    /// Writes this and closes.
-    Close(Vec<u8>),
-    /// Writes this and says no more until the other side closes.
-    Hang(Vec<u8>),
-}
-
-/// A server on the loopback that answers the n-th request with the n-th reply; the last one repeats.
-pub fn server(replies: Vec<Reply>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}/v1", listener.local_addr().unwrap());
-    let count = Arc::new(Mutex::new(0usize));
-    std::thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            let (replies, count) = (replies.clone(), count.clone());
-            std::thread::spawn(move || converse(connection, &replies, &count));
-        }
-    });
-    base
-}
-
-fn converse(connection: TcpStream, replies: &[Reply], count: &Mutex<usize>) -> Option<()> {
-    let mut connection = BufReader::new(connection);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if connection.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let head = head.to_ascii_lowercase();
-    let length = head.split("content-length: ").nth(1)?.lines().next()?.trim().parse().ok()?;
-    connection.read_exact(&mut vec![0; length]).ok()?;
-    let number = {
-        let mut count = count.lock().unwrap();
-        *count += 1;
-        *count - 1
-    };
-    let reply = &replies[number.min(replies.len() - 1)];
-    let (Reply::Close(bytes) | Reply::Hang(bytes)) = reply;
-    connection.get_mut().write_all(bytes).ok()?;
-    if matches!(reply, Reply::Hang(_)) {
-        while !matches!(connection.read(&mut [0; 64]), Ok(0) | Err(_)) {}
-    }
-    Some(())
-}
-
-/// A whole streamed answer of this text.
-pub fn answer(text: &str) -> Vec<u8> {
-    [event_stream().into_bytes(), piece(text).into_bytes(), b"data: [DONE]\n\n".to_vec()].concat()
-}
-
-/// The head of a streamed answer that lasts until the connection closes.
-pub fn event_stream() -> String {
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n".into()
-}
-
-/// One piece of a streamed answer.
-pub fn piece(text: &str) -> String {
-    format!("data: {}\n\n", json!({"choices": [{"delta": {"content": text}}]}))
-}
-
-/// A whole answer of another kind.
-pub fn plain(status: &str, content_type: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    )
-    .into_bytes()
 }
 
 /// All bytes of all files below `folder`.

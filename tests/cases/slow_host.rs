@@ -4,14 +4,20 @@ use std::fmt::Write as _;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use lapce_ai::engine::{Client, ClientOptions, Engine, EngineOptions};
+use lapce_ai::engine::{Client, ClientOptions};
 use lapce_ai::protocol::event::Event;
 use lapce_ai::protocol::request::Request;
 use lapce_ai::transport::{RingSize, Waited};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::harness::{DEADLINE, Host, Mode, both};
+
+both! {
+    a_slow_host_gets_every_byte_of_a_text,
+    a_stream_is_read_no_faster_than_its_host_can_take_it,
+}
 
 const PACE: Duration = Duration::from_millis(10);
-const DEADLINE: Duration = Duration::from_secs(120);
 /// Parts of an answer, each one chunk repeated.
 const PARTS: usize = 20;
 const REPEAT: usize = 1000;
@@ -28,19 +34,17 @@ struct Seen {
     coalesced: u64,
 }
 
-#[test]
-fn a_slow_host_gets_every_byte_of_a_text() {
+fn a_slow_host_gets_every_byte_of_a_text(mode: Mode) {
     let parts = parts(40);
-    let seen = read_slowly("text", &parts);
+    let seen = read_slowly(mode, "text", &parts);
     // White space at the end of a text is not shown.
     assert_same(&seen.text, whole(&parts).trim_end());
     assert!(seen.coalesced > 0 && seen.events < 1000, "{} events, {} merged", seen.events, seen.coalesced);
 }
 
-#[test]
-fn a_stream_is_read_no_faster_than_its_host_can_take_it() {
+fn a_stream_is_read_no_faster_than_its_host_can_take_it(mode: Mode) {
     let parts = parts(300);
-    let seen = read_slowly("reasoning", &parts);
+    let seen = read_slowly(mode, "reasoning", &parts);
     assert_same(&seen.text, &whole(&parts));
     assert!(seen.backlog > BACKLOG / 2, "{} bytes waited at most: the limit was never near", seen.backlog);
     assert!(seen.backlog <= BACKLOG, "{} bytes waited outside the ring", seen.backlog);
@@ -70,32 +74,23 @@ fn assert_same(got: &str, expected: &str) {
 }
 
 /// Plays `parts` as chunks of `kind` and reads one event every [`PACE`].
-fn read_slowly(kind: &str, parts: &[String]) -> Seen {
-    let folder = tempfile::tempdir().unwrap();
+fn read_slowly(mode: Mode, kind: &str, parts: &[String]) -> Seen {
     let mut script = "{\"expect\": {}}\n".to_owned();
     for part in parts {
         writeln!(script, "{}", json!({kind: part, "repeat": REPEAT})).unwrap();
     }
     writeln!(script, "{}", json!({"text": "<attempt_completion>\n<result>done</result>\n</attempt_completion>"}))
         .unwrap();
-    let file = folder.path().join("flood.jsonl");
-    std::fs::write(&file, script).unwrap();
-    let settings = json!({"apiProvider": "replay", "replayFile": file});
-    let engine = Engine::open(EngineOptions {
-        storage: Some(folder.path().join("storage")),
-        home: Some(folder.path().to_owned()),
-        settings: settings.as_object().cloned().unwrap(),
-        ..EngineOptions::default()
-    })
-    .unwrap();
+    let place = mode.play(&script);
     let ring = RingSize { slots: 64, arena_bytes: 1 << 20 };
-    let client = engine.client(ClientOptions { events: Some(ring), ..ClientOptions::default() }).unwrap();
-    let start = json!({"type": "task.start", "workspace": folder.path(), "text": "Talk."});
+    let client = place.client(ClientOptions { events: Some(ring), ..ClientOptions::default() }).unwrap();
+    let start = json!({"type": "task.start", "workspace": place.workspace, "text": "Talk."});
     client.submit(&Request::from_json(&start.to_string()).unwrap()).unwrap();
-    follow(&engine, &client, kind)
+    follow(&client, &place.host(&[]), kind)
 }
 
-fn follow(engine: &Engine, client: &Client, kind: &str) -> Seen {
+/// Reads what comes, while `other` looks at the engine's counters.
+fn follow(client: &Client, other: &Host, kind: &str) -> Seen {
     let (_silent, pace) = mpsc::channel::<()>();
     let begin = Instant::now();
     let mut seen = Seen::default();
@@ -108,11 +103,11 @@ fn follow(engine: &Engine, client: &Client, kind: &str) -> Seen {
             continue;
         };
         seen.events += 1;
-        let stats = engine.stats();
-        let of_client =
-            |counter: &str| stats.pointer(&format!("/clients/0/{counter}")).and_then(Value::as_u64).unwrap();
-        seen.backlog = seen.backlog.max(of_client("backlog_bytes"));
-        seen.coalesced = of_client("coalesced");
+        let stats = other.call(&json!({"type": "engine.stats"})).unwrap();
+        let clients = stats["clients"].as_array().unwrap();
+        let most = |counter: &str| clients.iter().filter_map(|client| client[counter].as_u64()).max().unwrap();
+        seen.backlog = seen.backlog.max(most("backlog_bytes"));
+        seen.coalesced = most("coalesced");
         match received.event {
             Event::MessageBegin(message) => grows = message.kind,
             Event::MessageDelta(text) if kind == "text" && grows == "text" => seen.text.push_str(&text),
