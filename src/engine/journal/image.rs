@@ -34,9 +34,9 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Opens the journal for reading and appending; `None` when there is none.
+/// Opens the journal for reading and writing; `None` when there is none.
 pub fn open(path: &Path) -> io::Result<Option<File>> {
-    let file = match private().read(true).append(true).open(path) {
+    let file = match private().read(true).write(true).open(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
@@ -77,7 +77,7 @@ impl Image {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
             _ => {}
         }
-        let file = private().append(true).create_new(true).open(&path)?;
+        let file = private().write(true).create_new(true).open(&path)?;
         let mut image = Image { file, length: HEAD_BYTES as u64, temporary: Temporary(path) };
         let mut writer = BufWriter::with_capacity(64 << 10, &image.file);
         writer.write_all(&head())?;
@@ -101,13 +101,14 @@ impl Image {
         self.file.sync_data()
     }
 
-    /// Appends records as they are.
-    pub fn carry_over(&mut self, mut records: impl Read) -> io::Result<()> {
-        self.length += io::copy(&mut records, &mut self.file)?;
-        Ok(())
+    /// Appends `bytes` of records as they are.
+    pub fn carry_over(&mut self, records: impl Read, bytes: u64) -> io::Result<()> {
+        let carried = io::copy(&mut records.take(bytes), &mut self.file)?;
+        self.length += carried;
+        if carried == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Makes it the journal, open for appending.
+    /// Makes it the journal, open for writing at its end.
     pub fn put_in_place(self, folder: &Path) -> io::Result<File> {
         fs::rename(&self.temporary.0, path(folder))?;
         Ok(self.file)

@@ -86,7 +86,7 @@ struct Writer {
     length: u64,
     /// Bytes from which on it is to be rewritten.
     due: u64,
-    /// A part of a record stands behind `length` and could not be cut off.
+    /// A part of a record stands behind `length`.
     torn: bool,
     record: Vec<u8>,
 }
@@ -195,7 +195,7 @@ impl Journal {
         let needed = image.length;
 
         let mut writer = self.writer();
-        image.carry_over((&old).take(writer.length - until)).map_err(failed("rewrite", path))?;
+        image.carry_over(&old, writer.length - until).map_err(failed("rewrite", path))?;
         let length = image.length;
         let file = image.put_in_place(&self.folder).map_err(failed("rename", path))?;
         *writer = Writer::new(file, length, needed);
@@ -208,7 +208,7 @@ impl Journal {
 }
 
 impl Writer {
-    /// Goes on behind `length` bytes of `file`, which is open for appending and was last rewritten to `needed` bytes.
+    /// Goes on behind `length` bytes of `file`, where its cursor stands; it was last rewritten to `needed` bytes.
     fn new(file: File, length: u64, needed: u64) -> Writer {
         let due = needed.saturating_mul(GROWTH).max(REWRITE_BYTES);
         Writer { file, length, due, torn: false, record: Vec::new() }
@@ -222,14 +222,21 @@ impl Writer {
 
     fn write(&mut self) -> io::Result<()> {
         if self.torn {
-            self.file.set_len(self.length)?;
-            self.torn = false;
+            self.cut()?;
         }
         if let Err(cause) = self.file.write_all(&self.record) {
-            self.torn = self.file.set_len(self.length).is_err();
+            self.torn = true;
+            // If it cannot be cut off now, the next entry tries again before it is written.
+            let _ = self.cut();
             return Err(cause);
         }
         self.length += self.record.len() as u64;
+        Ok(())
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        cut(&self.file, self.length)?;
+        self.torn = false;
         Ok(())
     }
 }
@@ -254,10 +261,14 @@ fn load(folder: &Path, state: &mut State, report: &mut Report) -> Result<Option<
     let length = HEAD_BYTES as u64 + records.good();
     let all = file.metadata().map_err(failed("read", &path))?.len();
     report.cut = all.saturating_sub(length);
-    if report.cut > 0 {
-        file.set_len(length).map_err(failed("cut", &path))?;
-    }
+    cut(&file, length).map_err(failed("cut", &path))?;
     Ok(Some((file, length)))
+}
+
+/// Ends the file after `length` bytes and goes there.
+fn cut(mut file: &File, length: u64) -> io::Result<()> {
+    file.set_len(length)?;
+    file.seek(SeekFrom::Start(length)).map(drop)
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
