@@ -22,6 +22,8 @@ const TARGETS: &[Target] = &[
     ("journal", journal::journal, 6),
     ("request", protocol::request, 40),
     ("ring", transport::ring, 12),
+    #[cfg(unix)]
+    ("socket", transport::socket, 8),
 ];
 
 fn folder(target: &str) -> PathBuf {

@@ -10,7 +10,7 @@ const PIECE: usize = 16 << 10;
 
 /// A message that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum MessageError {
+pub(in crate::transport) enum MessageError {
     /// The other side closed before the message was whole.
     #[error("the other side closed the connection")]
     Ended,
@@ -27,7 +27,7 @@ pub(super) enum MessageError {
 
 /// A whole message.
 #[derive(Debug)]
-pub(super) struct Message<F> {
+pub(in crate::transport) struct Message<F> {
     pub head: Head,
     pub body: Vec<u8>,
     /// The region, where one belongs.
@@ -36,25 +36,29 @@ pub(super) struct Message<F> {
 
 /// A message as it comes in. Pure: descriptors are of any type, so that a fuzzer can stand in for the peer.
 #[derive(Debug)]
-pub(super) struct Reader<F> {
+pub(in crate::transport) struct Reader<F> {
     bytes: Vec<u8>,
     head: Option<Head>,
     file: Option<F>,
 }
 
 impl<F> Reader<F> {
-    pub(super) fn new() -> Self {
+    pub(in crate::transport) fn new() -> Self {
         Self { bytes: Vec::new(), head: None, file: None }
     }
 
     /// Bytes that the message still lacks, as far as is known; 0 when it is whole.
-    pub(super) fn lacking(&self) -> usize {
+    pub(in crate::transport) fn lacking(&self) -> usize {
         let whole = self.head.map_or(HEAD_LEN, |head| HEAD_LEN + head.body_len as usize);
         whole.saturating_sub(self.bytes.len())
     }
 
     /// Takes what one read gave, at most [`lacking`](Self::lacking) bytes. A head that is not ours is found here.
-    pub(super) fn feed(&mut self, bytes: &[u8], files: impl IntoIterator<Item = F>) -> Result<(), MessageError> {
+    pub(in crate::transport) fn feed(
+        &mut self,
+        bytes: &[u8],
+        files: impl IntoIterator<Item = F>,
+    ) -> Result<(), MessageError> {
         for file in files {
             if self.file.replace(file).is_some() {
                 return Err(MessageError::Files);
@@ -68,7 +72,7 @@ impl<F> Reader<F> {
     }
 
     /// The message, when it is whole.
-    pub(super) fn finish(self) -> Result<Message<F>, MessageError> {
+    pub(in crate::transport) fn finish(self) -> Result<Message<F>, MessageError> {
         match self.head {
             Some(head) if self.lacking() == 0 => {
                 let body = self.bytes.get(HEAD_LEN..).unwrap_or_default().to_vec();

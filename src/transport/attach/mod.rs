@@ -13,7 +13,7 @@
 mod connect;
 mod listener;
 mod lock;
-mod message;
+pub(super) mod message;
 mod place;
 #[cfg(test)]
 mod tests;

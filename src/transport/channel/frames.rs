@@ -8,8 +8,10 @@ use super::super::error::Breach;
 
 /// First byte of the frame that is nothing else.
 pub(in crate::transport) const RING: u8 = 1;
-const BLOB: u8 = 2;
-const GOODBYE: u8 = 3;
+/// First byte of a large body's frame.
+pub(in crate::transport) const BLOB: u8 = 2;
+/// First byte of a goodbye.
+pub(in crate::transport) const GOODBYE: u8 = 3;
 const BLOB_LEN: usize = 17;
 const GOODBYE_LEN: usize = 5;
 

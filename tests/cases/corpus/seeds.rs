@@ -19,6 +19,8 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
         "journal" => journals(),
         "request" => requests(),
         "ring" => rings(),
+        #[cfg(unix)]
+        "socket" => sockets(),
         other => panic!("no seeds for `{other}`"),
     }
 }
@@ -158,6 +160,37 @@ fn rings() -> Vec<(String, Vec<u8>)> {
         }
     }
     seeds
+}
+
+/// A hello and honest frames, in one read and in many, and what is wrong with descriptors.
+#[cfg(unix)]
+fn sockets() -> Vec<(String, Vec<u8>)> {
+    use lapce_ai::transport::fuzzing::HANDSHAKE;
+    let read = |files: u8, bytes: &[u8]| [&[bytes.len() as u8, files], bytes].concat();
+    let hello = [0; HEAD_LEN + 20];
+    let by_bytes: Vec<u8> = hello.iter().flat_map(|byte| read(0, &[*byte])).collect();
+    let blob = |number: u64| [&[2], number.to_le_bytes().as_slice(), &4096u64.to_le_bytes()].concat();
+    let goodbye = [&[3], 7u32.to_le_bytes().as_slice()].concat();
+    let (first, second) = (blob(1), blob(2));
+    let handshake = |reads: &[Vec<u8>]| [vec![HANDSHAKE], reads.concat()].concat();
+    let frames = |reads: &[Vec<u8>]| [vec![b'f'], reads.concat()].concat();
+    let seeds = [
+        ("hello", handshake(&[read(1, &hello)])),
+        ("hello-by-bytes", handshake(&[by_bytes])),
+        ("hello-short", handshake(&[read(0, &hello[..60])])),
+        ("hello-two-files", handshake(&[read(1, &hello[..9]), read(1, &hello[9..])])),
+        ("hello-stranger", handshake(&[read(0, &[1; HEAD_LEN])])),
+        ("rings", frames(&[read(0, &[1; 60])])),
+        ("bodies", frames(&[read(1, &first), read(0, &[1]), read(1, &second), read(0, &goodbye)])),
+        (
+            "bodies-cut",
+            frames(&[read(1, &first[..4]), read(0, &first[4..]), read(1, &second[..16]), read(0, &second[16..])]),
+        ),
+        ("body-without-file", frames(&[read(0, &first)])),
+        ("file-without-body", frames(&[read(1, &[1, 1])])),
+        ("unknown", frames(&[read(0, &[1, 9])])),
+    ];
+    seeds.into_iter().map(|(name, input)| (name.to_owned(), input)).collect()
 }
 
 #[test]
