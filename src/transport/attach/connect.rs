@@ -1,6 +1,6 @@
 //! The client's side of attaching.
 
-use super::super::channel;
+use super::super::channel::{self, Foreign};
 use super::super::client_end::ClientEnd;
 use super::super::error::TransportError;
 use super::super::header::Identity;
@@ -95,7 +95,7 @@ pub fn connect(path: &Path, hello: &Hello, created_unix_ns: u64, timeout: Durati
     };
     let object = message.file.ok_or_else(|| ConnectError::Answer("there is no region with it".into()))?;
     let identity = Identity { abi_hash: abi_hash(), generation: welcome.generation, ..Identity::default() };
-    let events = open_region(Role::Events, &object, welcome.events.into(), &identity).map_err(unusable)?;
+    let events = open_region(Role::Events, object, welcome.events.into(), &identity).map_err(unusable)?;
     let end = client_end(socket, &Pair { events, requests, start: Position::default() });
     Ok(Connected { welcome, end })
 }
@@ -142,7 +142,7 @@ fn open_socket(path: &Path, left: impl Fn() -> Duration) -> Result<OwnedFd, Conn
 }
 
 /// Sends a message and reads the answer.
-fn exchange(socket: &OwnedFd, mut out: Writer, left: impl Fn() -> Duration) -> Result<Message<OwnedFd>, ConnectError> {
+fn exchange(socket: &OwnedFd, mut out: Writer, left: impl Fn() -> Duration) -> Result<Message<Foreign>, ConnectError> {
     let mut answer = Reader::new();
     // An engine that refuses may answer and close before it has read everything.
     match run(socket, PollFlags::OUT, &left, || out.write(socket)) {

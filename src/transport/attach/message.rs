@@ -1,6 +1,6 @@
 //! Messages of the handshake on a socket: read piece by piece, whatever the pieces, and never beyond the message.
 
-use super::super::channel;
+use super::super::channel::{self, Foreign};
 use crate::protocol::hello::{HEAD_LEN, Head, HelloError};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -83,7 +83,7 @@ impl<F> Reader<F> {
     }
 }
 
-impl Reader<OwnedFd> {
+impl Reader<Foreign> {
     /// Reads once, without blocking, and never beyond the message: what follows belongs to the channel.
     pub(super) fn read(&mut self, socket: impl AsFd) -> Result<Step, MessageError> {
         let mut piece = [0; PIECE];

@@ -25,7 +25,7 @@ pub use self::place::PlaceError;
 
 use super::bell::{Bell, Ringer};
 use super::blobs::{self, BlobReader, BlobWriter};
-use super::channel::Channel;
+use super::channel::{Channel, Foreign};
 use super::client_end::ClientEnd;
 use super::engine_end::EngineEnd;
 use super::error::TransportError;
@@ -54,13 +54,13 @@ impl From<RingSize> for RingSizes {
 
 /// Which of the two regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Events,
     Requests,
 }
 
 /// A region of ours, ready for the other side, and the descriptor to send there.
-fn create_region(
+pub(super) fn create_region(
     role: Role,
     size: RingSize,
     start: Position,
@@ -78,9 +78,17 @@ fn create_region(
 }
 
 /// A region of the other side. Its size is what was agreed, never what the region says.
-fn open_region(role: Role, object: &OwnedFd, size: RingSize, identity: &Identity) -> Result<Region, TransportError> {
+pub(super) fn open_region(
+    role: Role,
+    object: Foreign,
+    size: RingSize,
+    identity: &Identity,
+) -> Result<Region, TransportError> {
     let bounds = size.bounds()?;
-    let region = whole(os::open_region(object.as_fd(), region_len(&bounds))?, bounds)?;
+    let mapping = os::open_region(object.as_fd(), region_len(&bounds))?;
+    // The mapping keeps the memory.
+    drop(object.known());
+    let region = whole(mapping, bounds)?;
     match role {
         Role::Events => pair::check_events(&region, identity)?,
         Role::Requests => pair::check_requests(&region, identity)?,
@@ -99,7 +107,8 @@ fn requests_identity(created_unix_ns: u64, pid: u32) -> Identity {
     Identity { abi_hash: abi_hash(), generation: 0, created_unix_ns, pid }
 }
 
-fn engine_end(socket: OwnedFd, pair: &Pair) -> EngineEnd {
+/// The engine's end over a connected socket; the regions are made and checked.
+pub(super) fn engine_end(socket: OwnedFd, pair: &Pair) -> EngineEnd {
     let channel = Arc::new(Channel::new(socket));
     let taken = (pair.requests.requests_head(), pair.events.events_head());
     pair.engine_end(Wires {
@@ -110,7 +119,8 @@ fn engine_end(socket: OwnedFd, pair: &Pair) -> EngineEnd {
     })
 }
 
-fn client_end(socket: OwnedFd, pair: &Pair) -> ClientEnd {
+/// As [`engine_end`], the client's.
+pub(super) fn client_end(socket: OwnedFd, pair: &Pair) -> ClientEnd {
     let channel = Arc::new(Channel::new(socket));
     let taken = (pair.events.events_head(), pair.requests.requests_head());
     pair.client_end(Wires {

@@ -7,8 +7,12 @@
 //!
 //! Must not: block, trust what arrives, or hold more of it than the limits below.
 
+mod foreign;
 pub(super) mod frames;
+#[cfg(all(test, any(target_os = "linux", target_os = "android"), not(miri)))]
+mod tests;
 
+pub(super) use self::foreign::Foreign;
 use self::frames::{Frame, Parser};
 use super::error::{Breach, TransportError};
 use super::os;
@@ -76,7 +80,7 @@ pub(super) struct Arrived {
 
 #[derive(Debug, Default)]
 struct Incoming {
-    parser: Parser<OwnedFd>,
+    parser: Parser<Foreign>,
     blobs: HashMap<u64, Arrived>,
     bytes: u64,
     last_number: u64,
@@ -135,11 +139,15 @@ impl Channel {
 
     /// Reads what has come: silences the bell, keeps large bodies, learns of goodbye and death.
     pub(super) fn drain(&self) {
+        self.drain_within(READS);
+    }
+
+    fn drain_within(&self, reads: usize) {
         if self.gone().is_some() {
             return;
         }
         let mut incoming = self.lock();
-        for _ in 0..READS {
+        for _ in 0..reads {
             let mut bytes = [0; READ_LEN];
             let gone = match receive(&self.socket, &mut bytes) {
                 Ok(read) if read.len == 0 => Gone::Lost,
@@ -224,7 +232,7 @@ impl Incoming {
                 }
                 *last_number = number;
                 *held += len;
-                blobs.insert(number, Arrived { file, len: len_here });
+                blobs.insert(number, Arrived { file: file.known(), len: len_here });
                 Ok(())
             }
         })?;
@@ -238,7 +246,7 @@ pub(super) struct Read {
     /// Bytes; 0 at the end of the stream.
     pub len: usize,
     /// Descriptors.
-    pub files: Vec<OwnedFd>,
+    pub files: Vec<Foreign>,
     /// Whether there were more descriptors than anyone may send.
     pub files_cut: bool,
 }
@@ -251,7 +259,7 @@ pub(super) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Read, Errno
     let mut files = Vec::new();
     for part in control.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = part {
-            files.extend(received.map(os::received_privately));
+            files.extend(received.map(|file| Foreign::new(os::received_privately(file))));
         }
     }
     Ok(Read { len: message.bytes, files, files_cut: message.flags.contains(ReturnFlags::CTRUNC) })

@@ -1,6 +1,8 @@
-//! The two ends together, in one process.
+//! The two ends together: what holds of them in one process, and the same suite over two mappings and a socket.
 #![allow(clippy::unwrap_used)] // A test may fail where it stands.
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(miri)))]
+pub(super) mod across;
 mod hostile;
 mod queue;
 mod records;

@@ -1,7 +1,7 @@
 //! Room: who may have the last of it, and how one waits for it and for records.
 
-use super::super::os;
 use super::*;
+use crate::transport::os;
 use std::time::Duration;
 
 #[test]
