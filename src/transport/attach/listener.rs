@@ -141,6 +141,11 @@ impl Drop for Listener {
 }
 
 impl Arriving {
+    #[cfg(test)]
+    pub(super) fn of(stream: UnixStream) -> Self {
+        Self { stream }
+    }
+
     /// Reads and checks the hello, within `limit`. A client that cannot be taken in is told why and closed.
     ///
     /// # Errors

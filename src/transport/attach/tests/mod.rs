@@ -1,6 +1,11 @@
 //! Attaching over a real socket: both sides as they should be, and clients and engines that are not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod hostile_client;
+mod hostile_engine;
+mod places;
+mod processes;
+
 use super::*;
 use crate::protocol::hello::{Hello, Refusal, Welcome};
 use crate::transport::{Priority, RecordHead, TransportError, Waited};
@@ -42,9 +47,7 @@ fn beside<T, E: Send + 'static>(
     path: &std::path::Path,
     engine: impl AsyncFnOnce(Listener) -> E + Send + 'static,
     client: impl FnOnce() -> T,
-) -> (E, T)
-where
-{
+) -> (E, T) {
     let (bound, listening) = std::sync::mpsc::channel();
     let path = path.to_owned();
     let thread = std::thread::spawn(move || {
