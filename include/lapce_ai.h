@@ -21,6 +21,10 @@
  * A loop
  *   lai_engine_new, lai_client_new, lai_task_start; then: lai_client_next until it gives 0, lai_client_release, sleep
  *   on lai_client_fd or lai_client_wait. Answer `ask` events by lai_task_respond.
+ *
+ * An engine in its own process
+ *   lai_client_attach instead of lai_engine_new and lai_client_new; the rest is the same. When it dies, lai_client_next and
+ *   _wait give what was left and then LAI_ERR_LOST: lai_client_reattach goes on where it stood (docs/serve.md).
  */
 
 #ifndef LAPCE_AI_H
@@ -229,6 +233,26 @@
 
 
 /*
+ Other clients of the same user may see and answer this one's sessions.
+ */
+#define LAI_ATTACH_SHARE 1
+
+/*
+ See the sessions that others share.
+ */
+#define LAI_ATTACH_OBSERVE 2
+
+/*
+ Start an engine when none answers. It ends by itself a minute after its last client has left.
+ */
+#define LAI_ATTACH_START 4
+
+/*
+ A started engine keeps a process waiting that takes its place at once when it dies.
+ */
+#define LAI_ATTACH_SPARE 8
+
+/*
  Collect edits instead of writing them.
  */
 #define LAI_TASK_DRY_RUN 1
@@ -318,7 +342,8 @@ typedef struct {
  */
 typedef struct {
   /*
-   The body: UTF-8 text for `…_DELTA` and `…_OUTPUT`, else a record to be read by the functions below.
+   The body: UTF-8 text for `…_DELTA` and `…_OUTPUT`, else a record to be read by the functions below. Text of an attached
+   client lies in memory that the engine's process can still change: take it as bytes, and check what you rely on.
    */
   const char *data;
   /*
@@ -393,6 +418,80 @@ typedef struct {
    */
   size_t capability_count;
 } lai_client_options;
+
+/*
+ Options of a client of an engine in another process.
+ */
+typedef struct {
+  /*
+   `sizeof(lai_attach_options)`.
+   */
+  uint32_t struct_size;
+  /*
+   `LAI_ATTACH_…` or 0.
+   */
+  uint32_t flags;
+  /*
+   Slots of the event ring, a power of two; 0: 1,024.
+   */
+  uint32_t event_slots;
+  /*
+   Bytes of the event ring, a power of two; 0: 1 MiB.
+   */
+  uint32_t event_bytes;
+  /*
+   Slots of the request ring, a power of two; 0: 256.
+   */
+  uint32_t request_slots;
+  /*
+   Bytes of the request ring, a power of two; 0: 256 KiB.
+   */
+  uint32_t request_bytes;
+  /*
+   How long to try; 0: five seconds with `LAI_ATTACH_START`, otherwise once.
+   */
+  uint32_t timeout_ms;
+  /*
+   0.
+   */
+  uint32_t reserved;
+  /*
+   Host request methods this host answers.
+   */
+  const lai_str *capabilities;
+  /*
+   Number of them.
+   */
+  size_t capability_count;
+  /*
+   Name for people, such as that of the editor.
+   */
+  lai_str name;
+  /*
+   32 lower-case hex digits. A host that keeps them gets its sessions back after it was restarted itself; absent: random.
+   */
+  lai_str id;
+  /*
+   Folder of the engine's socket; absent: the user's runtime folder.
+   */
+  lai_str runtime_dir;
+  /*
+   To start: the `lapce-ai` program; absent: beside this library, beside the executable, or on the search path.
+   */
+  lai_str program;
+  /*
+   To start: folder for tasks and history; absent: `lapce-ai` in the user's data folder.
+   */
+  lai_str storage;
+  /*
+   To start: the user's home folder; absent: from the environment.
+   */
+  lai_str home;
+  /*
+   To start: JSON object of settings that differ from the defaults. It reaches the engine through a socket only it holds.
+   */
+  lai_str settings;
+} lai_attach_options;
 
 /*
  A task to start.
@@ -546,7 +645,7 @@ typedef struct {
 #define LAI_ERR_PANIC -10
 
 /*
- The engine's process is gone.
+ The engine's process is gone, or broke the rings: attach again.
  */
 #define LAI_ERR_LOST -11
 
@@ -761,7 +860,7 @@ lai_status lai_client_new(const lai_engine *engine,
                           lai_error **error);
 
 /*
- Detaches and frees the client; its sessions end. NULL and freed handles are fine. Events it gave are gone.
+ Detaches and frees the client. Its sessions end; those in an engine of its own process go on, for a client of the same id. NULL and freed handles are fine. Events it gave are gone.
  */
 void lai_client_free(lai_client *client);
 
@@ -791,7 +890,8 @@ lai_status lai_client_next(const lai_client *client,
 lai_status lai_client_release(const lai_client *client, size_t count, lai_error **error);
 
 /*
- Waits until events wait: `LAI_OK`, `LAI_TIMEOUT`, or `LAI_ERR_CLOSED` when the engine is closed and all was read.
+ Waits until events wait: `LAI_OK`, `LAI_TIMEOUT`, or, when all was read, `LAI_ERR_CLOSED` if the engine is closed and
+ `LAI_ERR_LOST` if its process died.
  A negative `timeout_ms` waits without limit. With `spin_us` it looks that long without sleeping first.
 
  */
@@ -803,6 +903,27 @@ lai_status lai_client_wait(const lai_client *client, int64_t timeout_ms, uint32_
 
  */
 lai_status lai_client_fd(const lai_client *client, ptrdiff_t *fd, lai_error **error);
+
+/*
+ Attaches to an engine that serves in another process (`lapce-ai serve`), and with `LAI_ATTACH_START` starts it when none
+ answers. `options` may be NULL. Free the client with `lai_client_free`.
+
+ */
+lai_status lai_client_attach(const lai_attach_options *options,
+                             lai_client **client,
+                             lai_error **error);
+
+/*
+ Goes on after `LAI_ERR_LOST`: attaches again, trying for `timeout_ms` and starting an engine if the client may. Events held
+ stay valid; what was left unread comes first, then what the engine kept; unanswered requests are sent again under their
+ ids. `restored` (may be NULL) becomes false when the engine lost its journal and knows nothing of this client. Does nothing
+ when nothing is lost; after an error it may be called again. Then read until 0 before sleeping on the same handle.
+
+ */
+lai_status lai_client_reattach(const lai_client *client,
+                               uint32_t timeout_ms,
+                               bool *restored,
+                               lai_error **error);
 
 /*
  Opens a session and starts a task in it (`task.start`). The result holds `session` and `task`.
@@ -875,6 +996,7 @@ typedef char lai_assert_str[sizeof(lai_str) == 16 ? 1 : -1];
 typedef char lai_assert_event[sizeof(lai_event) == 56 && offsetof(lai_event, kind) == 40 ? 1 : -1];
 typedef char lai_assert_engine[sizeof(lai_engine_options) == 64 && offsetof(lai_engine_options, settings) == 48 ? 1 : -1];
 typedef char lai_assert_client[sizeof(lai_client_options) == 40 && offsetof(lai_client_options, capabilities) == 24 ? 1 : -1];
+typedef char lai_assert_attach[sizeof(lai_attach_options) == 160 && offsetof(lai_attach_options, settings) == 144 ? 1 : -1];
 typedef char lai_assert_task[sizeof(lai_task_options) == 120 && offsetof(lai_task_options, todos) == 104 ? 1 : -1];
 typedef char lai_assert_completion[sizeof(lai_completion_options) == 72 && offsetof(lai_completion_options, profile) == 56 ? 1 : -1];
 #endif

@@ -33,7 +33,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use self::attachment::Attachment;
-pub use self::client::{Client, ReceiveError, Received, SubmitError};
+#[cfg(unix)]
+pub use self::client::{ALREADY_RUNNING, READY};
+pub use self::client::{AttachError, AttachOptions, Client, Reattached, ReceiveError, Received, Start, SubmitError};
 use self::core::Core;
 pub use self::host_requests::METHODS as HOST_METHODS;
 use self::keeper::Keeper;

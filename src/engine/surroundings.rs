@@ -68,6 +68,16 @@ pub fn environment() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
     std::env::vars_os().collect()
 }
 
+/// The `lapce-ai` program: beside the running executable, else the first on the search path, else by its bare name.
+pub fn program() -> PathBuf {
+    let name = format!("lapce-ai{}", std::env::consts::EXE_SUFFIX);
+    let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // A relative folder on the search path would make it depend on where the host happens to stand.
+    let folders = beside.into_iter().chain(std::env::split_paths(&path).filter(|folder| folder.is_absolute()));
+    folders.map(|folder| folder.join(&name)).find(|program| program.is_file()).unwrap_or_else(|| name.into())
+}
+
 /// Shell named in the prompt (spec 03 §4.9): the environment's, when it is a well-known one.
 pub fn shell() -> String {
     if cfg!(windows) {

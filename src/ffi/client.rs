@@ -27,12 +27,17 @@ pub(super) static CLIENTS: Handles<Attached> = Handles::new("client");
 
 /// A client, and whether somebody reads it.
 pub(super) struct Attached {
-    client: Client,
+    pub client: Client,
     reading: Mutex<()>,
 }
 
 impl Attached {
-    fn read(&self) -> Result<MutexGuard<'_, ()>, Failure> {
+    pub fn new(client: Client) -> Attached {
+        Attached { client, reading: Mutex::new(()) }
+    }
+
+    /// Makes this thread the one that reads.
+    pub fn read(&self) -> Result<MutexGuard<'_, ()>, Failure> {
         match self.reading.try_lock() {
             Ok(reading) => Ok(reading),
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
@@ -60,8 +65,7 @@ pub unsafe extern "C" fn lai_client_new(
         let engine = ENGINES.get(engine)?;
         // SAFETY: as documented.
         let options = unsafe { client_options(options) }?;
-        let attached = Attached { client: engine.client(options)?, reading: Mutex::new(()) };
-        let handle = CLIENTS.insert(attached)?;
+        let handle = CLIENTS.insert(Attached::new(engine.client(options)?))?;
         // SAFETY: not NULL, writable as documented.
         unsafe { client.write(handle) };
         Ok(LAI_OK)
@@ -70,7 +74,7 @@ pub unsafe extern "C" fn lai_client_new(
     unsafe { guard::enter(error, body) }
 }
 
-/// Detaches and frees the client; its sessions end. NULL and freed handles are fine. Events it gave are gone.
+/// Detaches and frees the client. Its sessions end; those in an engine of its own process go on, for a client of the same id. NULL and freed handles are fine. Events it gave are gone.
 #[unsafe(no_mangle)]
 pub extern "C" fn lai_client_free(client: *mut lai_client) {
     guard::quietly(|| {
@@ -181,7 +185,8 @@ pub unsafe extern "C" fn lai_client_release(
     unsafe { guard::enter(error, body) }
 }
 
-/// Waits until events wait: `LAI_OK`, `LAI_TIMEOUT`, or `LAI_ERR_CLOSED` when the engine is closed and all was read.
+/// Waits until events wait: `LAI_OK`, `LAI_TIMEOUT`, or, when all was read, `LAI_ERR_CLOSED` if the engine is closed and
+/// `LAI_ERR_LOST` if its process died.
 /// A negative `timeout_ms` waits without limit. With `spin_us` it looks that long without sleeping first.
 ///
 /// # Safety
@@ -244,14 +249,16 @@ pub unsafe extern "C" fn lai_client_fd(
 unsafe fn client_options(given: *const lai_client_options) -> Result<ClientOptions, Failure> {
     // SAFETY: as documented.
     let given = unsafe { options::read(given) }?;
-    let size = |slots: u32, bytes: u32, default: RingSize| {
-        let or = |value, default| if value == 0 { default } else { value };
-        Some(RingSize { slots: or(slots, default.slots), arena_bytes: or(bytes, default.arena_bytes) })
-    };
     Ok(ClientOptions {
         // SAFETY: as documented.
         capabilities: unsafe { strings::list(given.capabilities, given.capability_count, "options.capabilities") }?,
-        events: size(given.event_slots, given.event_bytes, RingSize::EVENTS),
-        requests: size(given.request_slots, given.request_bytes, RingSize::REQUESTS),
+        events: ring_size(given.event_slots, given.event_bytes, RingSize::EVENTS),
+        requests: ring_size(given.request_slots, given.request_bytes, RingSize::REQUESTS),
     })
+}
+
+/// Sizes of a ring, 0 being the default's.
+pub(super) fn ring_size(slots: u32, bytes: u32, default: RingSize) -> Option<RingSize> {
+    let or = |value, default| if value == 0 { default } else { value };
+    Some(RingSize { slots: or(slots, default.slots), arena_bytes: or(bytes, default.arena_bytes) })
 }

@@ -133,17 +133,19 @@ unsafe fn engine_options(given: *const lai_engine_options) -> Result<EngineOptio
             given.settings.get("options.settings")?,
         )
     };
-    let settings = match settings.map(|text| serde_json::from_str::<Map<String, Value>>(&text)).transpose() {
-        Ok(settings) => settings.unwrap_or_default(),
-        Err(error) => {
-            let place = Some("options.settings".to_owned());
-            return Err(Failure { place, ..Failure::new(ErrorKind::Settings, error.to_string()) });
-        }
-    };
     Ok(EngineOptions {
         storage: storage.map(PathBuf::from),
         home: home.map(PathBuf::from),
         workers: given.workers as usize,
-        settings,
+        settings: settings_of(settings)?,
     })
+}
+
+/// The settings of options: a JSON object, empty when absent.
+pub(super) fn settings_of(text: Option<String>) -> Result<Map<String, Value>, Failure> {
+    let settings = text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
+        let place = Some("options.settings".to_owned());
+        Failure { place, ..Failure::new(ErrorKind::Settings, error.to_string()) }
+    })?;
+    Ok(settings.unwrap_or_default())
 }

@@ -64,7 +64,8 @@ impl From<SubmitError> for Failure {
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Failure {
         let kind = match error {
-            TransportError::Lost => ErrorKind::Lost,
+            // One that broke the ring is believed no more: for a host the same as one that is gone.
+            TransportError::Lost | TransportError::Broken(_) => ErrorKind::Lost,
             TransportError::Closed { .. } => ErrorKind::Closed,
             _ => ErrorKind::Internal,
         };

@@ -1,5 +1,7 @@
 //! Events and the fields of their records.
 
+use std::borrow::Cow;
+
 use super::error::{Failure, lai_error};
 use super::guard;
 use super::status::{
@@ -19,7 +21,8 @@ pub const LAI_EVENT_COALESCED: u32 = crate::transport::FLAG_COALESCED as u32;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct lai_event {
-    /// The body: UTF-8 text for `…_DELTA` and `…_OUTPUT`, else a record to be read by the functions below.
+    /// The body: UTF-8 text for `…_DELTA` and `…_OUTPUT`, else a record to be read by the functions below. Text of an attached
+    /// client lies in memory that the engine's process can still change: take it as bytes, and check what you rely on.
     pub data: *const std::ffi::c_char,
     /// Bytes of the body.
     pub len: usize,
@@ -58,16 +61,34 @@ impl lai_event {
         }
     }
 
-    /// The body.
+    /// The body of a structured event.
     ///
     /// # Safety
-    /// The event came from `lai_client_next` and was not released.
-    unsafe fn body(&self) -> &[u8] {
+    /// The event came from `lai_client_next` and was not released, and is not one of text.
+    unsafe fn record(&self) -> &[u8] {
         if self.data.is_null() || self.len > isize::MAX as usize {
             return &[];
         }
-        // SAFETY: in process the bytes of an unreleased event are readable and do not change.
+        // SAFETY: the bytes of an unreleased event are readable. Those of a structured one lie in memory of this process, of an
+        // attached client in its copy or in a sealed object, and do not change.
         unsafe { std::slice::from_raw_parts(self.data.cast(), self.len) }
+    }
+
+    /// A copy of the body: another process may change the text of an attached client.
+    ///
+    /// # Safety
+    /// The event came from `lai_client_next` and was not released.
+    unsafe fn copy(&self) -> Vec<u8> {
+        if self.data.is_null() || self.len > isize::MAX as usize {
+            return Vec::new();
+        }
+        let mut bytes = Vec::with_capacity(self.len);
+        // SAFETY: readable as above, and no reference is formed over it; the copy has the capacity, and all of it is written.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.data.cast(), bytes.as_mut_ptr(), self.len);
+            bytes.set_len(self.len);
+        }
+        bytes
     }
 }
 
@@ -79,7 +100,7 @@ impl lai_event {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lai_event_str(event: *const lai_event, field: u32, value: *mut lai_str) -> lai_status {
     // SAFETY: as documented.
-    unsafe { get(event, field, value, text) }
+    unsafe { plain_text(event, field, value).unwrap_or_else(|| get(event, field, value, text)) }
 }
 
 /// An integer field (ids, counts, milliseconds, tokens).
@@ -181,9 +202,10 @@ pub unsafe extern "C" fn lai_event_json(
         // SAFETY: NULL or readable, as documented.
         let event = unsafe { event.as_ref() }.ok_or_else(|| Failure::argument("event", "NULL"))?;
         let kind = u16::try_from(event.kind).unwrap_or(0);
-        // SAFETY: as documented.
-        let bytes = unsafe { event.body() };
-        let text = event::event_to_json(kind, event.session, event.subject, bytes).map_err(|error| {
+        let is_text = EventKind::from_number(kind).is_some_and(EventKind::is_text);
+        // SAFETY: as documented, and of its kind.
+        let bytes: Cow<'_, [u8]> = unsafe { if is_text { event.copy().into() } else { event.record().into() } };
+        let text = event::event_to_json(kind, event.session, event.subject, &bytes).map_err(|error| {
             let known = EventKind::from_number(kind).is_some();
             let kind = if known { ErrorKind::InvalidArgument } else { ErrorKind::NotSupported };
             Failure { place: Some("event".to_owned()), ..Failure::new(kind, error.to_string()) }
@@ -215,6 +237,22 @@ fn integer(view: FieldView<'_>) -> Option<i64> {
         FieldView::Int(number) => Some(number),
         _ => None,
     }
+}
+
+/// The text of an event that is nothing else: handed on as it lies, without a look at the bytes.
+///
+/// # Safety
+/// As `lai_event_str`.
+unsafe fn plain_text(event: *const lai_event, field: u32, value: *mut lai_str) -> Option<lai_status> {
+    // SAFETY: NULL or readable, as documented.
+    let event = unsafe { event.as_ref() }?;
+    let kind = u16::try_from(event.kind).ok().and_then(EventKind::from_number)?;
+    if value.is_null() || !kind.is_text() || Field::from_number(field) != Some(Field::Text) {
+        return None;
+    }
+    // SAFETY: not NULL, writable as documented.
+    unsafe { value.write(lai_str { ptr: event.data, len: event.len }) };
+    Some(LAI_OK)
 }
 
 /// # Safety
@@ -268,8 +306,10 @@ unsafe fn with_field(
         return LAI_ERR_NOT_SUPPORTED;
     };
     let Some(field) = Field::from_number(field) else { return LAI_ERR_NOT_FOUND };
-    // SAFETY: as documented.
-    match kind.field(unsafe { event.body() }, field) {
+    // The one field of a text is given by `plain_text`; the others are told apart without its bytes.
+    // SAFETY: as documented, and not of text.
+    let record = if kind.is_text() { &[] } else { unsafe { event.record() } };
+    match kind.field(record, field) {
         Ok(view) => then(view),
         Err(_) => LAI_ERR_INVALID_ARGUMENT,
     }

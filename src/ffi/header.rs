@@ -9,7 +9,7 @@ use crate::protocol::field::Field;
 use crate::protocol::request::RequestKind;
 
 /// The files of the surface, in the order of the header.
-const SOURCES: [&str; 8] = ["status", "strings", "error", "options", "engine", "event", "client", "request"];
+const SOURCES: [&str; 9] = ["status", "strings", "error", "options", "engine", "event", "client", "attach", "request"];
 
 const FIRST_PAGE: &str = "\
 /* lapce-ai: an AI coding agent as a library. Generated from src/ffi: do not edit.
@@ -35,6 +35,10 @@ const FIRST_PAGE: &str = "\
  * A loop
  *   lai_engine_new, lai_client_new, lai_task_start; then: lai_client_next until it gives 0, lai_client_release, sleep
  *   on lai_client_fd or lai_client_wait. Answer `ask` events by lai_task_respond.
+ *
+ * An engine in its own process
+ *   lai_client_attach instead of lai_engine_new and lai_client_new; the rest is the same. When it dies, lai_client_next and
+ *   _wait give what was left and then LAI_ERR_LOST: lai_client_reattach goes on where it stood (docs/serve.md).
  */";
 
 fn root() -> PathBuf {
@@ -79,6 +83,7 @@ typedef char lai_assert_str[sizeof(lai_str) == 16 ? 1 : -1];
 typedef char lai_assert_event[sizeof(lai_event) == 56 && offsetof(lai_event, kind) == 40 ? 1 : -1];
 typedef char lai_assert_engine[sizeof(lai_engine_options) == 64 && offsetof(lai_engine_options, settings) == 48 ? 1 : -1];
 typedef char lai_assert_client[sizeof(lai_client_options) == 40 && offsetof(lai_client_options, capabilities) == 24 ? 1 : -1];
+typedef char lai_assert_attach[sizeof(lai_attach_options) == 160 && offsetof(lai_attach_options, settings) == 144 ? 1 : -1];
 typedef char lai_assert_task[sizeof(lai_task_options) == 120 && offsetof(lai_task_options, todos) == 104 ? 1 : -1];
 typedef char lai_assert_completion[sizeof(lai_completion_options) == 72 && offsetof(lai_completion_options, profile) == 56 ? 1 : -1];
 #endif

@@ -46,6 +46,55 @@ pub struct lai_client_options {
     pub capability_count: usize,
 }
 
+/// Other clients of the same user may see and answer this one's sessions.
+pub const LAI_ATTACH_SHARE: u32 = 1;
+/// See the sessions that others share.
+pub const LAI_ATTACH_OBSERVE: u32 = 2;
+/// Start an engine when none answers. It ends by itself a minute after its last client has left.
+pub const LAI_ATTACH_START: u32 = 4;
+/// A started engine keeps a process waiting that takes its place at once when it dies.
+pub const LAI_ATTACH_SPARE: u32 = 8;
+
+/// Options of a client of an engine in another process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct lai_attach_options {
+    /// `sizeof(lai_attach_options)`.
+    pub struct_size: u32,
+    /// `LAI_ATTACH_…` or 0.
+    pub flags: u32,
+    /// Slots of the event ring, a power of two; 0: 1,024.
+    pub event_slots: u32,
+    /// Bytes of the event ring, a power of two; 0: 1 MiB.
+    pub event_bytes: u32,
+    /// Slots of the request ring, a power of two; 0: 256.
+    pub request_slots: u32,
+    /// Bytes of the request ring, a power of two; 0: 256 KiB.
+    pub request_bytes: u32,
+    /// How long to try; 0: five seconds with `LAI_ATTACH_START`, otherwise once.
+    pub timeout_ms: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Host request methods this host answers.
+    pub capabilities: *const lai_str,
+    /// Number of them.
+    pub capability_count: usize,
+    /// Name for people, such as that of the editor.
+    pub name: lai_str,
+    /// 32 lower-case hex digits. A host that keeps them gets its sessions back after it was restarted itself; absent: random.
+    pub id: lai_str,
+    /// Folder of the engine's socket; absent: the user's runtime folder.
+    pub runtime_dir: lai_str,
+    /// To start: the `lapce-ai` program; absent: beside this library, beside the executable, or on the search path.
+    pub program: lai_str,
+    /// To start: folder for tasks and history; absent: `lapce-ai` in the user's data folder.
+    pub storage: lai_str,
+    /// To start: the user's home folder; absent: from the environment.
+    pub home: lai_str,
+    /// To start: JSON object of settings that differ from the defaults. It reaches the engine through a socket only it holds.
+    pub settings: lai_str,
+}
+
 /// Collect edits instead of writing them.
 pub const LAI_TASK_DRY_RUN: u32 = 1;
 
@@ -115,6 +164,11 @@ unsafe impl Options for lai_client_options {
     const SMALLEST: usize = 40;
 }
 // SAFETY: as above.
+unsafe impl Options for lai_attach_options {
+    const FLAGS: u32 = LAI_ATTACH_SHARE | LAI_ATTACH_OBSERVE | LAI_ATTACH_START | LAI_ATTACH_SPARE;
+    const SMALLEST: usize = 160;
+}
+// SAFETY: as above.
 unsafe impl Options for lai_task_options {
     const FLAGS: u32 = LAI_TASK_DRY_RUN;
     const SMALLEST: usize = 120;
@@ -168,6 +222,7 @@ const _: () = {
     assert!(size_of::<lai_str>() == 16);
     assert!(size_of::<lai_engine_options>() == 64 && offset_of!(lai_engine_options, settings) == 48);
     assert!(size_of::<lai_client_options>() == 40 && offset_of!(lai_client_options, capabilities) == 24);
+    assert!(size_of::<lai_attach_options>() == 160 && offset_of!(lai_attach_options, settings) == 144);
     assert!(size_of::<lai_task_options>() == 120 && offset_of!(lai_task_options, todos) == 104);
     assert!(size_of::<lai_completion_options>() == 72 && offset_of!(lai_completion_options, profile) == 56);
 };

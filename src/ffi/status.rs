@@ -31,7 +31,7 @@ pub const LAI_ERR_CLOSED: lai_status = -8;
 pub const LAI_ERR_FORKED: lai_status = -9;
 /// A panic was caught; this call did nothing useful, the engine lives on.
 pub const LAI_ERR_PANIC: lai_status = -10;
-/// The engine's process is gone.
+/// The engine's process is gone, or broke the rings: attach again.
 pub const LAI_ERR_LOST: lai_status = -11;
 /// Another thread is reading this client.
 pub const LAI_ERR_BUSY: lai_status = -12;

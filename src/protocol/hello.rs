@@ -245,20 +245,29 @@ impl Hello {
     /// [`HelloError::Malformed`] with the field that is beyond its limits.
     pub fn from_body(bytes: &[u8]) -> Result<Hello, HelloError> {
         let hello: Hello = body(bytes)?;
+        hello.validate()?;
+        Ok(hello)
+    }
+
+    /// Checks the fields against their limits.
+    ///
+    /// # Errors
+    /// [`HelloError::Malformed`] with the field that is beyond them.
+    pub fn validate(&self) -> Result<(), HelloError> {
         let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if hello.client.len() != 32 || !hello.client.bytes().all(is_hex) {
+        if self.client.len() != 32 || !self.client.bytes().all(is_hex) {
             return Err(malformed("client", "must be 32 lower-case hex digits"));
         }
-        if hello.name.len() > MAX_NAME_BYTES {
+        if self.name.len() > MAX_NAME_BYTES {
             return Err(malformed("name", format!("more than {MAX_NAME_BYTES} bytes")));
         }
-        if hello.capabilities.len() > MAX_ITEMS || hello.capabilities.iter().any(|name| name.len() > MAX_NAME_BYTES) {
+        if self.capabilities.len() > MAX_ITEMS || self.capabilities.iter().any(|name| name.len() > MAX_NAME_BYTES) {
             return Err(malformed("capabilities", "too many or too long"));
         }
-        if hello.seen.len() > SESSION_LIMIT {
+        if self.seen.len() > SESSION_LIMIT {
             return Err(malformed("seen", format!("more than {SESSION_LIMIT} sessions")));
         }
-        Ok(hello)
+        Ok(())
     }
 }
 

@@ -68,6 +68,18 @@ impl EventReader {
         Ok(received)
     }
 
+    /// Copies the body of an event that was handed out and not released; nothing for one of another ring.
+    pub fn copy(&self, event: &RawEvent, body: &mut AlignedVec) {
+        self.consumer.copy(event, body);
+    }
+
+    /// Whether the engine is gone: [`next`](Self::next) gives what it committed and nothing else. Silences the bell: look for
+    /// events afterwards.
+    pub fn is_over(&mut self) -> bool {
+        self.consumer.bell.drain();
+        self.consumer.bell.gone().is_some()
+    }
+
     fn tell_of_room(&self) {
         if doorbell::is_room_wanted(&self.head.want_room.0) {
             self.engine.ring();

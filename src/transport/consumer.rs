@@ -232,6 +232,23 @@ impl Consumer {
         count as usize
     }
 
+    /// Copies the bytes of a record that was handed out and not released. `body` stays empty for one of another ring.
+    pub(super) fn copy(&self, event: &RawEvent, body: &mut AlignedVec) {
+        body.clear();
+        let RawEvent { ptr, len, .. } = *event;
+        if !self.arena.contains(ptr, len) {
+            return;
+        }
+        body.reserve(len);
+        // SAFETY: `ptr .. ptr + len` lies in the arena, which is mapped while `self` lives; `body` has the capacity, and all of
+        // it is written. A peer that still writes, or a record that was released, changes only which bytes we get: they are
+        // validated in `body`, after the copy.
+        unsafe {
+            std::ptr::copy_nonoverlapping(ptr, body.as_mut_ptr(), len);
+            body.set_len(len);
+        }
+    }
+
     /// The next record, copied into `body` and released; `None` as for [`Consumer::next`].
     pub(super) fn receive(&mut self, body: &mut AlignedVec) -> Result<Option<RecordHead>, TransportError> {
         let mut event = RawEvent::EMPTY;
@@ -239,15 +256,7 @@ impl Consumer {
         if self.next(std::slice::from_mut(&mut event))? == 0 {
             return Ok(None);
         }
-        let RawEvent { ptr, len, .. } = event;
-        body.reserve(len);
-        // SAFETY: `ptr .. ptr + len` was checked to lie in the arena, which is mapped while `self` lives, and is not
-        // reused before the release below; `body` has the capacity, and all of it is written. A peer that still
-        // writes changes only which bytes we get: they are validated in `body`, after the copy.
-        unsafe {
-            std::ptr::copy_nonoverlapping(ptr, body.as_mut_ptr(), len);
-            body.set_len(len);
-        }
+        self.copy(&event, body);
         self.release(1);
         Ok(Some(event.head()))
     }

@@ -76,6 +76,9 @@ pub enum Breach {
     /// A large body whose object is not sealed, has another size, or came out of turn.
     #[error("sent a large body that is not what was announced")]
     Blob,
+    /// The numbers of a session's events have a gap.
+    #[error("left out an event")]
+    Gap,
     /// More than a correct peer can have on its way.
     #[error("flooded the socket")]
     Flood,

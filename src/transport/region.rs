@@ -93,6 +93,12 @@ unsafe impl<T: ?Sized + Sync> Send for Shared<T> {}
 unsafe impl<T: ?Sized + Sync> Sync for Shared<T> {}
 
 impl Arena {
+    /// Whether `len` bytes from `first` on lie in the arena.
+    pub(super) fn contains(&self, first: *const u8, len: usize) -> bool {
+        let offset = first.addr().wrapping_sub(self.base.addr().get());
+        offset <= self.len as usize && len <= self.len as usize - offset
+    }
+
     /// Address of the byte at `offset`; the arena's end when it lies beyond.
     pub(super) fn at(&self, offset: u32) -> NonNull<u8> {
         // SAFETY: at most the arena's length, and `Region::new` checked that the arena lies in the mapping.

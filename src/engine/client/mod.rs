@@ -1,14 +1,39 @@
 //! A client: what a host holds. Submit from any thread; read events from one thread at a time.
 //!
-//! What a client does is the same wherever its engine runs; how records travel is a [`Delivery`]: [`in_process`].
+//! What a client does is the same wherever its engine runs; how records travel is a [`Delivery`]: [`in_process`] or, of an
+//! engine in another process, [`attached`], which is made of
+//!
+//! - `contact`: connecting; `start`: starting an engine that does not run
+//! - `reader`: events, over the losses of engines; `seen`: what was got
+//! - `outbound`: requests; `outstanding`: those that were not answered
 
+#[cfg(unix)]
+mod attached;
+#[cfg(unix)]
+mod contact;
 mod in_process;
+mod options;
+#[cfg(unix)]
+mod outbound;
+#[cfg(unix)]
+mod outstanding;
+#[cfg(unix)]
+mod reader;
+#[cfg(unix)]
+mod seen;
+#[cfg(unix)]
+mod start;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+#[cfg(unix)]
+use self::attached::Attached;
 use self::in_process::InProcess;
+pub use self::options::{AttachError, AttachOptions, Reattached, Start};
+#[cfg(unix)]
+pub use self::start::{ALREADY_RUNNING, READY};
 use super::core::Core;
 use super::router::Connection;
 use crate::protocol::event::Event;
@@ -63,7 +88,8 @@ pub struct Received {
     pub event: Event,
 }
 
-/// One attached client. Dropping it detaches: its sessions are aborted.
+/// One client. Dropping it detaches: in process its sessions are aborted; in an engine of its own process they go on, for a
+/// client of the same id.
 pub struct Client {
     delivery: Box<dyn Delivery>,
     next_request: AtomicU64,
@@ -88,6 +114,10 @@ trait Delivery: Send + Sync {
     ) -> Result<bool, ReceiveError>;
     /// See [`Client::wait`].
     fn wait(&self, timeout: Option<Duration>, spin: Duration) -> Waited;
+    /// See [`Client::reattach`].
+    fn reattach(&self, _timeout: Duration) -> Result<Reattached, AttachError> {
+        Err(AttachError::InProcess)
+    }
     /// See [`Client::fd`].
     #[cfg(unix)]
     fn fd(&self) -> std::os::fd::RawFd;
@@ -102,7 +132,41 @@ impl Client {
         Client { delivery: Box::new(InProcess::new(connection, end, core)), next_request: AtomicU64::new(1) }
     }
 
+    /// Attaches to an engine that serves in another process; with [`AttachOptions::start`], starts it when none answers.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    #[cfg(unix)]
+    pub fn attach(options: AttachOptions) -> Result<Client, AttachError> {
+        let delivery = Box::new(Attached::open(options)?);
+        // A host that comes back under the same id must not use an id again: the engine remembers what it answered.
+        let first = (super::surroundings::random() * f64::from(u32::MAX)) as u64;
+        Ok(Client { delivery, next_request: AtomicU64::new(first) })
+    }
+
+    /// Not on this system.
+    ///
+    /// # Errors
+    /// [`AttachError::Unsupported`].
+    #[cfg(not(unix))]
+    pub fn attach(_options: AttachOptions) -> Result<Client, AttachError> {
+        Err(AttachError::Unsupported)
+    }
+
+    /// After a loss: attaches again and goes on. First come the events that were committed before the loss, then those the
+    /// engine kept; requests that were not answered are sent again under their ids. Starts an engine as [`attach`](Self::attach)
+    /// does. Does nothing when nothing is lost. Events held stay valid until they are released. Requests may be submitted
+    /// meanwhile. Read until nothing is left before sleeping on the handle again.
+    ///
+    /// # Errors
+    /// See [`AttachError`]; may be tried again.
+    pub fn reattach(&self, timeout: Duration) -> Result<Reattached, AttachError> {
+        self.delivery.reattach(timeout)
+    }
+
     /// Submits a request; its answer is a `request.done` or `request.failed` event with this id. Never blocks.
+    ///
+    /// An attached client keeps it until it is answered; after a loss it is sent when the client attaches again.
     ///
     /// # Errors
     /// [`SubmitError::Again`] when the engine is behind; nothing is queued on the host's side.
@@ -115,8 +179,12 @@ impl Client {
 
     /// Fills `events` with the oldest unread events and gives their number. Pointers stay valid until they are released.
     ///
+    /// Of an engine in another process, text lies in memory which that process can change: take it as bytes.
+    ///
     /// # Errors
-    /// The ring is damaged (a bug, in process).
+    /// [`TransportError::Lost`] when the engine's process is gone and everything was read, [`TransportError::Closed`] when it
+    /// left with a goodbye; [`TransportError::Broken`] when the ring is damaged (a bug, in process). [`reattach`](Self::reattach)
+    /// mends them all.
     pub fn next(&self, events: &mut [RawEvent]) -> Result<usize, TransportError> {
         self.delivery.next(events)
     }

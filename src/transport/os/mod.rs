@@ -22,6 +22,16 @@ mod socket;
 #[cfg(unix)]
 pub(super) use socket::{RECEIVE, SEND, peer_uid, prepare, received_privately};
 
+#[cfg(unix)]
+mod inherited;
+#[cfg(unix)]
+pub use inherited::inherited;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod watch;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use watch::Watch;
+
 // Pipes work on Linux too, so its tests run there.
 #[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))))]
 pub(super) mod macos;
