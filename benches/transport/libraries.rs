@@ -1,36 +1,30 @@
 //! ipc-channel and iceoryx2, each with both sides in processes of their own: the package `benches/peers`. It is built
 //! here, on demand, because their hundred crates are nobody's dependency but this comparison's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Builds the package with cargo; gives its program. Needs the network the first time.
-pub fn build() -> Option<PathBuf> {
-    if !cfg!(target_os = "linux") {
-        println!("# ipc_channel, iceoryx2 skipped: compared on Linux only");
-        return None;
-    }
+const TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/peers");
+const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/Cargo.toml");
+
+/// Builds the package with cargo. Needs the network the first time.
+pub fn build() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/peers");
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/Cargo.toml");
-    let arguments = ["build", "--quiet", "--release", "--locked", "--manifest-path", manifest, "--target-dir", target];
-    match Command::new(cargo).args(arguments).stdin(Stdio::null()).status() {
-        Ok(status) if status.success() => Some(Path::new(target).join("release/peers")),
-        Ok(status) => skipped(&format!("cargo could not build benches/peers, {status}")),
-        Err(error) => skipped(&format!("cargo does not start, {error}")),
-    }
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir", TARGET]);
+    run("building benches/peers", command.stdin(Stdio::null()));
 }
 
 /// Runs the package's program, which prints its own figures.
-pub fn figures(program: &Path) {
-    match Command::new(program).status() {
-        Ok(status) if status.success() => {}
-        Ok(status) => drop(skipped(&format!("benches/peers failed, {status}"))),
-        Err(error) => drop(skipped(&format!("benches/peers does not start, {error}"))),
-    }
+pub fn figures() {
+    run("running benches/peers", &mut Command::new(Path::new(TARGET).join("release/peers")));
 }
 
-fn skipped(reason: &str) -> Option<PathBuf> {
-    println!("# ipc_channel, iceoryx2 skipped: {reason}");
-    None
+/// Failing costs nothing but these figures.
+fn run(step: &str, command: &mut Command) {
+    match command.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => println!("# ipc_channel, iceoryx2 skipped: {step} failed, {status}"),
+        Err(error) => println!("# ipc_channel, iceoryx2 skipped: {step} failed, {error}"),
+    }
 }

@@ -1,7 +1,7 @@
-//! The ring between two threads of one process.
+//! The ring: between two threads, and between two processes that attached to each other as a host and a serving engine do.
+//! What the two sides do is the same.
 
-use std::hint::{black_box, spin_loop};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use lapce_ai::transport::{
@@ -12,13 +12,37 @@ use rkyv::util::AlignedVec;
 use crate::BODY;
 use crate::measure::figure;
 
-pub const HEAD: RecordHead = RecordHead { kind: 1, flags: 0, session_index: 0, session_sequence: 0, correlation: 0 };
+/// A record that the other side sends back.
+pub const HEAD: RecordHead = head(1);
+/// Asks the engine's side for [`RECORDS`] records, or to end.
+const FLOOD: RecordHead = head(2);
+const END: RecordHead = head(3);
+const RECORDS: usize = 1_000_000;
+/// How long a side that is awake looks.
+const SPIN: Duration = Duration::from_secs(1);
+
+const fn head(kind: u16) -> RecordHead {
+    RecordHead { kind, flags: 0, session_index: 0, session_sequence: 0, correlation: 0 }
+}
 
 pub fn figures() {
     figure("ring.write_64b", "ns", write);
-    figure("ring.throughput_64b", "records/s", throughput);
-    figure("ring.round_trip_awake", "us", || round_trip(50_000, true));
-    figure("ring.round_trip_asleep", "us", || round_trip(3_000, false));
+    within_process(true, |client| {
+        figure("ring.throughput_64b", "records/s", || throughput(client));
+        figure("ring.round_trip_awake", "us", || round_trip(client, 20_000, true));
+    });
+    within_process(false, |client| {
+        figure("ring.round_trip_asleep", "us", || round_trip(client, 3_000, false));
+    });
+}
+
+fn within_process(is_awake: bool, measure: impl FnOnce(&mut ClientEnd)) {
+    let (engine, mut client) = pair();
+    std::thread::scope(|scope| {
+        scope.spawn(|| serve(engine, is_awake));
+        measure(&mut client);
+        client.requests.submit(END, &[]).unwrap();
+    });
 }
 
 pub fn pair() -> (EngineEnd, ClientEnd) {
@@ -43,61 +67,57 @@ fn write() -> f64 {
     spent.as_nanos() as f64 / (400 * BATCH) as f64
 }
 
-/// One producer and the consumer, each on a thread of its own, batches of 64.
-fn throughput() -> f64 {
-    const RECORDS: usize = 1_000_000;
-    let (engine, mut client) = pair();
-    let begin = Instant::now();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for _ in 0..RECORDS {
-                while let Err(TransportError::Full) = engine.events.publish(HEAD, &BODY, Priority::Normal) {
-                    std::thread::yield_now();
+/// The engine's side, until the other ends. Awake, it looks for requests without sleeping.
+pub fn serve(EngineEnd { events, mut requests, .. }: EngineEnd, is_awake: bool) {
+    let mut body = AlignedVec::new();
+    loop {
+        if is_awake {
+            requests.spin(SPIN);
+        }
+        match requests.receive(&mut body) {
+            Ok(Some(FLOOD)) => {
+                for _ in 0..RECORDS {
+                    while let Err(TransportError::Full) = events.publish(HEAD, &BODY, Priority::Normal) {
+                        std::thread::yield_now();
+                    }
                 }
             }
-        });
-        let (mut seen, mut events) = (0, [RawEvent::EMPTY; 64]);
-        while seen < RECORDS {
-            let count = client.events.next(&mut events).unwrap();
-            client.events.release(count);
-            seen += count;
-            if count == 0 {
-                client.events.wait(None, Duration::from_micros(50));
-            }
+            Ok(Some(END)) | Err(TransportError::Closed { .. }) => return,
+            Ok(Some(head)) => events.publish(head, &body, Priority::Normal).unwrap(),
+            Ok(None) => sleep_on(&requests),
+            Err(error) => panic!("{error}"),
         }
-    });
+    }
+}
+
+/// Records of the engine's side, read in batches of 64.
+pub fn throughput(client: &mut ClientEnd) -> f64 {
+    let begin = Instant::now();
+    client.requests.submit(FLOOD, &[]).unwrap();
+    let (mut seen, mut events) = (0, [RawEvent::EMPTY; 64]);
+    while seen < RECORDS {
+        let count = client.events.next(&mut events).unwrap();
+        client.events.release(count);
+        seen += count;
+        if count == 0 {
+            client.events.wait(None, Duration::from_micros(50));
+        }
+    }
     RECORDS as f64 / begin.elapsed().as_secs_f64()
 }
 
-/// Request out, event back: awake, both sides look without sleeping; asleep, both sleep on their bells.
-fn round_trip(count: u32, awake: bool) -> f64 {
-    let (EngineEnd { events, mut requests, .. }, mut client) = pair();
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut body = AlignedVec::new();
-            while !stop.load(Ordering::Relaxed) {
-                match requests.receive(&mut body).unwrap() {
-                    Some(head) => events.publish(head, &body, Priority::Normal).unwrap(),
-                    None if awake => spin_loop(),
-                    None => sleep_on(&requests),
-                }
-            }
-        });
-        let spin = if awake { Duration::from_secs(1) } else { Duration::ZERO };
-        let mut received = [RawEvent::EMPTY];
-        let begin = Instant::now();
-        for _ in 0..count {
-            client.requests.submit(HEAD, &BODY).unwrap();
-            assert_eq!(client.events.wait(None, spin), Waited::Ready);
-            assert_eq!(client.events.next(&mut received).unwrap(), 1);
-            client.events.release(1);
-        }
-        let spent = begin.elapsed();
-        stop.store(true, Ordering::Relaxed);
+/// Request out, event back. Awake, this side looks for it without sleeping.
+pub fn round_trip(client: &mut ClientEnd, count: u32, is_awake: bool) -> f64 {
+    let spin = if is_awake { SPIN } else { Duration::ZERO };
+    let mut received = [RawEvent::EMPTY];
+    let begin = Instant::now();
+    for _ in 0..count {
         client.requests.submit(HEAD, &BODY).unwrap();
-        spent.as_secs_f64() * 1e6 / f64::from(count)
-    })
+        assert_eq!(client.events.wait(None, spin), Waited::Ready);
+        assert_eq!(client.events.next(&mut received).unwrap(), 1);
+        client.events.release(1);
+    }
+    begin.elapsed().as_secs_f64() * 1e6 / f64::from(count)
 }
 
 #[cfg(unix)]

@@ -8,7 +8,7 @@ use rtrb::{Consumer, RingBuffer};
 use crate::BODY;
 use crate::measure::figure;
 
-const ROUND_TRIPS: u32 = 50_000;
+const ROUND_TRIPS: u32 = 20_000;
 
 pub fn figures() {
     figure("rtrb.round_trip_awake", "us", round_trip);

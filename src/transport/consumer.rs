@@ -267,19 +267,26 @@ impl Consumer {
         self.cursor.breach.is_some() || slot.is_some_and(|slot| slot.is_committed(number))
     }
 
+    /// Looks for a record, at least once and for `limit`, without asking for the bell.
+    pub(super) fn spin(&self, limit: Duration) -> bool {
+        let begin = Instant::now();
+        loop {
+            if self.has_next() {
+                return true;
+            }
+            if limit.is_zero() || begin.elapsed() >= limit {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
     /// Sleeps until a record is there, `is_over` says that none will come, or `timeout` is past; looks without sleeping
     /// for `spin` first.
     pub(super) fn wait(&mut self, timeout: Option<Duration>, spin: Duration, is_over: impl Fn() -> bool) -> Waited {
-        if self.has_next() {
-            return Waited::Ready;
-        }
         let begin = Instant::now();
-        let spin = timeout.map_or(spin, |timeout| spin.min(timeout));
-        while !spin.is_zero() && begin.elapsed() < spin {
-            if self.has_next() {
-                return Waited::Ready;
-            }
-            std::hint::spin_loop();
+        if self.spin(timeout.map_or(spin, |timeout| spin.min(timeout))) {
+            return Waited::Ready;
         }
         loop {
             self.cursor.sleeper.arm(&self.sleep_epoch, || self.bell.drain());

@@ -8,6 +8,7 @@ use super::region::Shared;
 use super::slots::Priority;
 use super::sync::Ordering;
 use rkyv::util::AlignedVec;
+use std::time::Duration;
 
 /// The engine's end of a client's pair of rings. The parts are independent: the writers are shared by all threads, the
 /// readers belong to one task.
@@ -134,6 +135,12 @@ impl RequestReader {
     /// Detach the client after any of them.
     pub fn receive(&mut self, body: &mut AlignedVec) -> Result<Option<RecordHead>, TransportError> {
         self.consumer.receive(body)
+    }
+
+    /// Looks for a request for `limit` without asking for the bell; whether there is one. Worth it only in a back-to-back
+    /// exchange with a processor to itself.
+    pub fn spin(&mut self, limit: Duration) -> bool {
+        self.consumer.spin(limit)
     }
 
     /// Watches the bell with the tokio runtime this is called on: readable when requests came or wanted room was freed.

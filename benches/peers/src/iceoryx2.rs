@@ -25,7 +25,7 @@ type Record = [u8; 64];
 
 pub fn figures() {
     let (awake, far) = open("awake");
-    figure("iceoryx2.round_trip_awake", "us", || round_trip(&awake, 50_000));
+    figure("iceoryx2.round_trip_awake", "us", || round_trip(&awake, 20_000));
     figure("iceoryx2.throughput_64b", "records/s", || throughput(&awake));
     end(&awake, far);
     let (asleep, far) = open("asleep");
