@@ -32,6 +32,8 @@ mod provider_http;
 #[cfg(unix)]
 #[path = "cases/reading_tools.rs"]
 mod reading_tools;
+#[path = "cases/recovery.rs"]
+mod recovery;
 #[path = "cases/slow_host.rs"]
 mod slow_host;
 #[path = "cases/structure.rs"]

@@ -54,8 +54,13 @@ impl Frame {
         let line: String = text.lines().next().unwrap_or_default().chars().take(SUMMARY_LIMIT).collect();
         *self.summary.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
         if text.starts_with(self.task.services.surroundings.texts.get("resp.tool_error").trim_end()) {
-            self.failed.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.mark_failed();
         }
+    }
+
+    /// The call did not do what it was asked for.
+    pub fn mark_failed(&self) {
+        self.failed.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn feedback(&self, text: &str, images: &[String]) -> Result<(), ToolError> {
@@ -229,7 +234,7 @@ impl ToolContext for Frame {
 
     fn record_error(&self, tool: ToolName, text: Option<String>) {
         self.task.state().tool_usage.entry(tool).or_default().failures += 1;
-        self.failed.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.mark_failed();
         if let Some(text) = text {
             self.task.lifecycle("taskToolFailed", json!([tool.as_str(), text]));
         }
@@ -270,6 +275,10 @@ impl ToolContext for Frame {
     }
 
     fn completed(&self) {
+        // Further messages of this call are there already: it was reported before the session was restored.
+        if !self.task.state().replay.messages.is_empty() {
+            return;
+        }
         let usage = self.task.usage();
         let (result, calls) = {
             let state = self.task.state();
@@ -311,7 +320,8 @@ impl ToolContext for Frame {
     }
 
     fn set_pending_todos(&self, todos: Vec<TodoItem>) {
-        self.task.state().pending_todos = todos;
+        let mut state = self.task.state();
+        state.pending_todos = state.replay.pending_todos.take().unwrap_or(todos);
     }
 
     fn pending_todos(&self) -> Vec<TodoItem> {
@@ -319,7 +329,8 @@ impl ToolContext for Frame {
     }
 
     fn mode(&self) -> String {
-        self.task.settings().mode.clone()
+        let before = self.task.state().replay.mode.take();
+        before.unwrap_or_else(|| self.task.settings().mode.clone())
     }
 
     async fn switch_mode(&self, slug: &str) -> Result<(), ToolError> {
@@ -333,6 +344,9 @@ impl ToolContext for Frame {
     async fn start_subtask(&self, message: String, todos: Vec<TodoItem>, mode: &str) -> Result<bool, ToolError> {
         self.task.check()?;
         let Some(manager) = self.task.manager.upgrade() else { return Ok(false) };
+        if std::mem::take(&mut self.task.state().replay.subtask) {
+            return Ok(true);
+        }
         manager.start_subtask(&self.task, mode, message, todos);
         Ok(true)
     }

@@ -13,6 +13,7 @@ use super::history::HistoryItem;
 use super::host::{Status, TaskEvent};
 use super::manager::{Manager, Services};
 use super::queue::MessageQueue;
+use super::recovery::{NotedEditor, Replay};
 use super::repetition::RepetitionDetector;
 use super::store::Store;
 use super::turn::Turn;
@@ -164,6 +165,8 @@ pub(super) struct State {
     pub calls: u64,
     /// See `calls`.
     pub open_call: Option<u64>,
+    /// What a restored task does again.
+    pub replay: Replay,
 }
 
 impl Task {
@@ -179,7 +182,8 @@ impl Task {
         let settings = services.settings.current();
         let surroundings = &services.surroundings;
         let store = Store::new(surroundings.storage.join("tasks").join(&id));
-        let edits = EditView::new(surroundings.editor.clone(), cwd.clone());
+        let editor = NotedEditor::over(surroundings.editor.clone(), &services.host, &id);
+        let edits = EditView::new(editor, cwd.clone());
         Arc::new_cyclic(|me| Task {
             me: me.clone(),
             id,
@@ -219,6 +223,7 @@ impl Task {
                 reported_usage: None,
                 calls: 0,
                 open_call: None,
+                replay: Replay::default(),
             }),
             settings_at_start: settings,
             services,
@@ -353,7 +358,7 @@ impl TaskView {
             id: task.id.clone(),
             parent: task.lineage.parent_id.clone(),
             root: task.lineage.root_id.clone(),
-            ui: state.ui.clone(),
+            ui: state.ui.iter().chain(&state.replay.messages).cloned().collect(),
             api: state.api.clone(),
             mode: state.mode.clone(),
             mistakes: state.mistakes,

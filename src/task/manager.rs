@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::host::{SettingsSource, Status, Surroundings, TaskEvent, TaskHost};
-use super::instance::{AbortReason, Lineage, Task};
+use super::instance::{AbortReason, Lineage, State, Task};
 use super::pool::Spawner;
+use super::recovery::{Note, Origin, keep};
 use super::session::{Command, CommandError, Reply};
 use super::store;
 use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role, Say, TodoItem};
@@ -28,7 +29,7 @@ pub(super) struct Services {
 
 /// The manager of spec 02 §1.
 pub(super) struct Manager {
-    services: Arc<Services>,
+    pub(super) services: Arc<Services>,
     cwd: PathBuf,
     stack: Mutex<Vec<Arc<Task>>>,
     me: Weak<Manager>,
@@ -59,16 +60,18 @@ impl Manager {
     pub async fn execute(&self, command: Command) -> Reply {
         match command {
             Command::Start { text, images, todos } => {
-                while self.pop().await.is_some() {}
+                while self.pop(None).await.is_some() {}
                 let todos = todos.map(|text| crate::tools::checklist::parse(&text));
                 let task = self.create(Lineage::default(), None, todos);
                 let reply = json!({"task": task.id});
-                self.push(task.clone());
+                let todos = task.state().todos.clone();
+                let origin = Origin::New { text: text.clone(), images: images.clone(), todos };
+                self.push(task.clone(), origin, None);
                 self.services.spawner.spawn(async move { task.start(text, images) });
                 Ok(reply)
             }
             Command::Resume { task } => {
-                while self.pop().await.is_some() {}
+                while self.pop(None).await.is_some() {}
                 self.open_stored(&task, None).await?;
                 Ok(json!({"task": task}))
             }
@@ -105,6 +108,7 @@ impl Manager {
                 self.task()?.replace_pending_todos(todos);
                 Ok(Value::Null)
             }
+            Command::Restore(progress) => self.restore(*progress).await,
             Command::Condense => self.task()?.condense_now().await.map(|()| Value::Null),
         }
     }
@@ -115,7 +119,7 @@ impl Manager {
 
     /// Aborts everything: the session ends.
     pub async fn close(&self) {
-        while let Some(task) = self.pop().await {
+        while let Some(task) = self.pop(None).await {
             task.store.flush().await;
         }
     }
@@ -131,20 +135,34 @@ impl Manager {
         task
     }
 
-    fn instance(&self, id: String, lineage: Lineage, cwd: PathBuf, mode: String) -> Arc<Task> {
+    /// An instance of a task, with nothing loaded or started.
+    pub(super) fn instance(&self, id: String, lineage: Lineage, cwd: PathBuf, mode: String) -> Arc<Task> {
         let parent = lineage.parent_id.clone();
         let task = Task::new(id.clone(), lineage, cwd, mode, self.services.clone(), self.me.clone());
         self.services.host.emit(TaskEvent::TaskCreated { task: id, parent });
         task
     }
 
-    fn push(&self, task: Arc<Task>) {
+    /// Puts a task on the stack; `pauses` is the mode that its parent, which waits for it, goes back to.
+    fn push(&self, task: Arc<Task>, origin: Origin, pauses: Option<String>) {
+        task.note_pushed(origin, pauses);
+        self.put(task);
+    }
+
+    /// Puts a task on the stack.
+    pub(super) fn put(&self, task: Arc<Task>) {
         self.stack().push(task.clone());
         task.lifecycle("taskFocused", Value::Null);
     }
 
+    /// Takes the top task off and ends it; its parent will get `result`.
+    async fn pop(&self, result: Option<&str>) -> Option<Arc<Task>> {
+        self.current()?.note(|task| Note::Popped { task, result: result.map(str::to_owned) });
+        self.take_top()
+    }
+
     /// Takes the top task off and ends it.
-    async fn pop(&self) -> Option<Arc<Task>> {
+    fn take_top(&self) -> Option<Arc<Task>> {
         let task = self.stack().pop()?;
         task.lifecycle("taskUnfocused", Value::Null);
         task.abort(true);
@@ -184,7 +202,7 @@ impl Manager {
             number: item.number,
         };
         let task = self.instance(id.to_owned(), lineage, cwd, mode.unwrap_or_else(|| "code".into()));
-        self.push(task.clone());
+        self.push(task.clone(), Origin::Stored, None);
         self.services.spawner.spawn(async move { task.resume(stored).await });
         Ok(())
     }
@@ -198,6 +216,7 @@ impl Manager {
     /// The user presses stop (spec 02 §2.3): the task is ended and opened again at its resume question.
     async fn cancel(&self) -> Reply {
         let task = self.task()?;
+        task.note(|task| Note::Stopped { task });
         task.state().abort_reason = Some(AbortReason::UserCancelled);
         task.abort(false);
         task.state().abandoned = true;
@@ -216,11 +235,15 @@ impl Manager {
         if !self.current().is_some_and(|current| current.is(task)) {
             return Ok(Value::Null);
         }
-        self.pop().await;
+        // In the notes, the new instance takes the place of this one.
+        self.take_top();
         task.store.flush().await;
         task.store.release();
-        self.open_stored(&task.id, Some(task.clone())).await?;
-        Ok(Value::Null)
+        let opened = self.open_stored(&task.id, Some(task.clone())).await;
+        if opened.is_err() {
+            keep(self.services.host.as_ref(), || Note::Popped { task: task.id.clone(), result: None });
+        }
+        opened.map(|()| Value::Null)
     }
 
     /// The host drops the current task; a subtask ends with a note to its parent.
@@ -230,13 +253,18 @@ impl Manager {
             let result = self.services.surroundings.texts.get("task.canceled");
             self.finish_subtask(&task, &result).await;
         } else {
-            self.pop().await;
+            self.pop(None).await;
         }
         Ok(Value::Null)
     }
 
     /// Makes `mode` the mode in force (spec 02 §16).
     pub fn switch_mode(&self, mode: &str) {
+        keep(self.services.host.as_ref(), || Note::Mode(mode.to_owned()));
+        self.change_mode(mode);
+    }
+
+    fn change_mode(&self, mode: &str) {
         if let Some(task) = self.current() {
             task.lifecycle("taskModeSwitched", Value::String(mode.to_owned()));
             let history = &self.services.surroundings.history;
@@ -253,7 +281,8 @@ impl Manager {
     /// Starts a subtask of `parent` in `mode` and pauses the parent (spec 02 §16 new_task).
     pub fn start_subtask(&self, parent: &Arc<Task>, mode: &str, message: String, todos: Vec<TodoItem>) {
         let before = self.services.settings.current().mode.clone();
-        self.switch_mode(mode);
+        // Noted with the subtask: without it the parent is still in its own mode.
+        self.change_mode(mode);
         let root = self.stack().first().map(|bottom| bottom.id.clone());
         let lineage =
             Lineage { parent: Some(parent.clone()), parent_id: Some(parent.id.clone()), root_id: root, number: 0 };
@@ -261,9 +290,11 @@ impl Manager {
         {
             let mut state = parent.state();
             state.paused = true;
-            state.paused_mode = before;
+            state.paused_mode = before.clone();
         }
-        self.push(child.clone());
+        let todos = child.state().todos.clone();
+        let origin = Origin::New { text: message.clone(), images: Vec::new(), todos };
+        self.push(child.clone(), origin, Some(before));
         self.switch_mode(mode);
         let spawned = Value::String(child.id.clone());
         child.start(message, Vec::new());
@@ -277,20 +308,10 @@ impl Manager {
             return;
         }
         let parent = child.lineage.parent.clone();
-        self.pop().await;
-        let Some(parent) = parent else { return };
-        {
-            let mut state = parent.state();
-            state.paused = false;
-            state.skip_previous_response = true;
+        self.pop(parent.is_some().then_some(result)).await;
+        if let Some(parent) = parent {
+            parent.take_result(result);
         }
-        parent.lifecycle("taskUnpaused", Value::Null);
-        let _ = parent.say_text(Say::SubtaskResult, result);
-        parent.append_api(
-            Role::User,
-            MessageContent::Blocks(vec![ContentBlock::text(format!("[new_task completed] Result: {result}"))]),
-        );
-        parent.resumed.notify_waiters();
     }
 }
 
@@ -316,20 +337,55 @@ impl Task {
         }
     }
 
+    /// The subtask gave its result: this task goes on.
+    pub fn take_result(self: &Arc<Self>, result: &str) {
+        {
+            let mut state = self.state();
+            state.paused = false;
+            state.skip_previous_response = true;
+        }
+        self.lifecycle("taskUnpaused", Value::Null);
+        let _ = self.say_text(Say::SubtaskResult, result);
+        self.append_api(Role::User, result_content(result));
+        self.note(|task| Note::Returned { task });
+        self.resumed.notify_waiters();
+    }
+
     /// Appends to the API conversation.
     pub fn append_api(&self, role: Role, content: MessageContent) {
+        self.append_noted(role, content, |state, message| self.note_api(state, message));
+    }
+
+    /// Appends what is sent with the request of this record.
+    pub fn append_sent(&self, record: i64, content: Vec<ContentBlock>) {
+        self.settle_rest();
+        let content = MessageContent::Blocks(content);
+        self.append_noted(Role::User, content, |state, message| self.note_sent(state, record, message));
+    }
+
+    fn append_noted(&self, role: Role, content: MessageContent, note: impl FnOnce(&State, &ApiMessage)) {
         let ts = Some((self.services.surroundings.now_ms)());
-        self.state().api.push(ApiMessage { role, content, ts, is_summary: None });
+        let message = ApiMessage { role, content, ts, is_summary: None };
+        let mut state = self.state();
+        note(&state, &message);
+        state.api.push(message);
+        drop(state);
         self.persist_api();
     }
 
     /// Replaces the todo list of an approval that waits.
     pub fn replace_pending_todos(&self, todos: Vec<TodoItem>) {
+        self.note(|task| Note::PendingTodos { task, todos: todos.clone() });
         self.state().pending_todos = todos;
     }
 }
 
+/// What the model of a parent is told of its subtask.
+pub(super) fn result_content(result: &str) -> MessageContent {
+    MessageContent::Blocks(vec![ContentBlock::text(format!("[new_task completed] Result: {result}"))])
+}
+
 /// Whether an id can name a folder: no separators, no parent directory.
-fn is_plain_name(id: &str) -> bool {
+pub(super) fn is_plain_name(id: &str) -> bool {
     !id.is_empty() && id.len() <= 200 && !id.contains(['/', '\\', '\0']) && id != "." && id != ".."
 }

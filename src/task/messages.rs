@@ -10,6 +10,7 @@ use super::approval::policy::{self, Verdict};
 use super::host::{Status, TaskEvent};
 use super::instance::{Aborted, PendingAsk, State, Task};
 use super::queue::QueuedMessage;
+use super::recovery::{Given, Note};
 use crate::protocol::message::{Ask, AskResponse, ProgressStatus, Say, UiKind, UiMessage};
 use crate::tools::context::{Answer, ToolError};
 
@@ -34,15 +35,29 @@ pub(super) struct Extra {
 }
 
 impl Task {
-    /// Appends a message, reports and stores it.
-    fn append(&self, state: &mut State, message: UiMessage) {
+    /// Appends a message and reports it, unless a restored task says it for the second time.
+    fn append(&self, state: &mut State, mut message: UiMessage) {
+        if self.take_up(state, &message) {
+            return;
+        }
+        message.ts = state.ui.last().map_or(message.ts, |last| message.ts.max(last.ts + 1));
+        self.note_ui(&message);
         self.emit(TaskEvent::MessageCreated { task: self.id.clone(), message: message.clone() });
         state.ui.push(message);
     }
 
     /// Reports the last message as changed.
-    fn report_last(&self, state: &State) {
-        if let Some(message) = state.ui.last() {
+    fn report_last(&self, state: &mut State) {
+        let Some(message) = state.ui.last() else { return };
+        let partial = message.partial == Some(true);
+        let known = state.replay.known.take_if(|known| known.ts != message.ts || !partial);
+        if state.replay.known.is_some() {
+            return;
+        }
+        if !partial {
+            self.note_ui(message);
+        }
+        if known.as_ref() != Some(message) {
             self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: message.clone() });
         }
     }
@@ -51,6 +66,7 @@ impl Task {
     fn supersede(&self, state: &mut State, ts: i64) {
         state.last_message_ts = ts;
         if let Some(pending) = state.pending.take_if(|pending| pending.ts != ts) {
+            self.note(|task| Note::Closed { task, ts: pending.ts });
             self.emit(TaskEvent::AskClosed { task: self.id.clone(), ts: pending.ts, how: "superseded" });
         }
     }
@@ -166,19 +182,25 @@ impl Task {
         protected: Option<bool>,
     ) -> Result<Answer, ToolError> {
         self.check()?;
-        let (message, receiver, queued) = self.open_ask(ask, text, completes, progress, protected);
+        let OpenedAsk { message, receiver, queued, given } = self.open_ask(ask, text, completes, progress, protected);
         self.persist_ui();
+        if let Some(given) = given {
+            let _ = self.respond(Some(message.ts), given.answer, how(&given.how));
+            return self.wait_for_answer(&message, receiver, Verdict::Ask).await;
+        }
         if let Some(queued) = queued {
-            self.emit_queue();
             let approves = matches!(ask, Ask::Tool | Ask::Command | Ask::BrowserActionLaunch | Ask::UseMcpServer);
             let response = if approves { AskResponse::Yes } else { AskResponse::Message };
-            // Nobody else can have taken the question in between: it was opened in this very step.
             let answer = Answer { response, text: Some(queued.text), images: queued.images };
+            self.note_answer(message.ts, &answer, "answered", Some(&queued.id));
+            self.emit_queue();
+            // Nobody else can have taken the question in between: it was opened in this very step.
             let _ = self.respond(Some(message.ts), answer, "answered");
             return self.wait_for_answer(&message, receiver, Verdict::Ask).await;
         }
         let verdict = policy::decide(ask, &message, &self.settings(), &self.services.surroundings.texts);
         if !verdict.is_immediate() {
+            self.note(|task| Note::Opened { task, ts: message.ts });
             let (task, message) = (self.id.clone(), message.clone());
             self.emit(TaskEvent::AskOpened { task, message, expires_ms: verdict.after_ms() });
         }
@@ -193,7 +215,7 @@ impl Task {
         completes: bool,
         progress: Option<ProgressStatus>,
         protected: Option<bool>,
-    ) -> (UiMessage, oneshot::Receiver<Answer>, Option<QueuedMessage>) {
+    ) -> OpenedAsk {
         let mut guard = self.state();
         let state = &mut *guard;
         if completes && continues(state, UiKind::Ask(ask)) {
@@ -213,9 +235,12 @@ impl Task {
         self.supersede(state, message.ts);
         let (answer, receiver) = oneshot::channel();
         state.pending = Some(PendingAsk { ts: message.ts, ask, answer });
-        let queued = state.queue.dequeue();
+        let given = state.replay.answer(message.ts);
+        // A question that waited when messages were queued waits on.
+        let waited = state.replay.open.take_if(|open| *open == message.ts).is_some();
+        let queued = if given.is_some() || waited { None } else { state.queue.dequeue() };
         drop(guard);
-        (message, receiver, queued)
+        OpenedAsk { message, receiver, queued, given }
     }
 
     /// Waits for the answer, the policy's own answer, a newer message, or abort; a long wait shows in the status.
@@ -269,6 +294,7 @@ impl Task {
         if let Err(ToolError::Aborted) = outcome {
             let withdrawn = self.state().pending.take_if(|pending| pending.ts == message.ts).is_some();
             if withdrawn {
+                self.note(|task| Note::Closed { task, ts: message.ts });
                 self.emit(TaskEvent::AskClosed { task: self.id.clone(), ts: message.ts, how: "withdrawn" });
             }
             return outcome;
@@ -285,17 +311,30 @@ impl Task {
 
     /// Answers the question that waits (of this `ts`, if given). False when none such does.
     pub fn respond(&self, ts: Option<i64>, answer: Answer, how: &'static str) -> bool {
+        self.respond_with(ts, answer, how, None)
+    }
+
+    /// As [`Task::respond`]; `queued` names the message of the queue that answers.
+    fn respond_with(&self, ts: Option<i64>, answer: Answer, how: &'static str, queued: Option<&str>) -> bool {
         let mut guard = self.state();
         let state = &mut *guard;
         let Some(pending) = state.pending.take_if(|pending| ts.is_none_or(|ts| ts == pending.ts)) else {
-            return false;
+            // A restored task is on its way back to the question; it will find the answer there.
+            let Some(open) = state.replay.open.take_if(|open| ts.is_none_or(|ts| ts == *open)) else { return false };
+            self.note_answer(open, &answer, how, queued);
+            state.replay.answers.push(Given { ts: open, how: how.to_owned(), answer });
+            drop(guard);
+            self.emit(TaskEvent::AskClosed { task: self.id.clone(), ts: open, how });
+            return true;
         };
+        self.note_answer(pending.ts, &answer, how, queued);
         if matches!(answer.response, AskResponse::Message | AskResponse::Yes) {
             let followup =
                 state.ui.iter_mut().rev().find(|m| m.kind == UiKind::Ask(Ask::Followup) && m.is_answered != Some(true));
             if let Some(message) = followup {
                 message.is_answered = Some(true);
                 let message = message.clone();
+                self.note_ui(&message);
                 self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message });
             }
         }
@@ -310,19 +349,36 @@ impl Task {
     /// Takes a message of the user: answers the question that waits if it takes messages, else queues it. True when it
     /// was queued.
     pub fn message(&self, text: String, images: Vec<String>) -> bool {
+        self.message_from(text, images, None)
+    }
+
+    /// As [`Task::message`]; `queued` names the message of the queue that it was.
+    fn message_from(&self, text: String, images: Vec<String>, queued: Option<&str>) -> bool {
         let text = crate::ecma::trim(&text).to_owned();
         if text.is_empty() && images.is_empty() {
             return false;
         }
-        let accepts = self.state().pending.as_ref().is_some_and(|pending| accepts_messages(pending.ask));
-        if accepts {
+        if self.asks().is_some_and(accepts_messages) {
             let answer = Answer { response: AskResponse::Message, text: Some(text.clone()), images: images.clone() };
-            if self.respond(None, answer, "answered") {
+            if self.respond_with(None, answer, "answered", queued) {
                 return false;
             }
         }
         self.enqueue(text, images);
         true
+    }
+
+    /// Kind of the question that waits, or to which a restored task is on its way back.
+    fn asks(&self) -> Option<Ask> {
+        let state = self.state();
+        if let Some(pending) = &state.pending {
+            return Some(pending.ask);
+        }
+        let open = state.replay.open?;
+        match state.replay.messages.iter().find(|message| message.ts == open)?.kind {
+            UiKind::Ask(ask) => Some(ask),
+            UiKind::Say(_) => None,
+        }
     }
 
     /// Queues a message for the next question.
@@ -353,8 +409,13 @@ impl Task {
         changed
     }
 
-    /// Reports a change of the queue.
+    /// Notes and reports a change of the queue.
     pub fn emit_queue(&self) {
+        self.note_queue();
+        self.report_queue();
+    }
+
+    fn report_queue(&self) {
         self.lifecycle("taskUserMessage", Value::Null);
         let (texts, ids) = {
             let state = self.state();
@@ -366,12 +427,14 @@ impl Task {
     /// *processQueued()* (spec 02 §3): submits one queued message as if typed.
     pub fn process_queued(self: &Arc<Self>) {
         let Some(message) = self.state().queue.dequeue() else { return };
-        self.emit_queue();
+        // Until it has found its place, it is noted where it was.
+        self.report_queue();
         let task = self.clone();
         self.services.spawner.spawn(async move {
             tokio::task::yield_now().await;
             if !task.aborted.is_cancelled() {
-                task.message(message.text, message.images);
+                task.message_from(message.text, message.images, Some(&message.id));
+                task.note_queue();
             }
         });
     }
@@ -385,6 +448,25 @@ impl Task {
     pub fn error_texts(action: &str, message: &str) -> (String, String) {
         let serialised = json!({"name": "Error", "message": message});
         (format!("Error {action}:\n{message}"), format!("Error {action}: {serialised}"))
+    }
+}
+
+/// A question that was just asked.
+struct OpenedAsk {
+    message: UiMessage,
+    receiver: oneshot::Receiver<Answer>,
+    /// Message of the queue that answers it.
+    queued: Option<QueuedMessage>,
+    /// Answer it had got before the task was restored.
+    given: Option<Given>,
+}
+
+/// How a question was closed, as events name it.
+fn how(noted: &str) -> &'static str {
+    match noted {
+        "approved" => "approved",
+        "denied" => "denied",
+        _ => "answered",
     }
 }
 

@@ -8,6 +8,7 @@ use super::host::{TaskEvent, ToolProgress};
 use super::instance::{Aborted, Task};
 use super::label;
 use super::messages::Extra;
+use super::recovery::{Given, Note};
 use super::text::Change;
 use super::turn::Work;
 use crate::prompt::text::context;
@@ -65,6 +66,9 @@ impl Task {
                     partial
                 }
             };
+            if self.turn().passes(partial) {
+                self.note_block();
+            }
             let more = self.turn().advance(partial);
             if !more {
                 return Ok(());
@@ -117,12 +121,19 @@ impl Task {
             self.turn().results.push(ContentBlock::text(notice));
             return Ok(());
         }
+        if !call.partial {
+            self.note_text();
+        }
         let number = self.begin_call(&call);
         let started = tokio::time::Instant::now();
         let frame = Frame::new(self.clone(), call, label);
         let outcome = self.run_tool(&frame).await;
         let over = !frame.call().partial || self.turn().used || self.turn().rejected;
         if over {
+            if outcome.is_ok() {
+                self.settle_rest();
+                self.note_block();
+            }
             self.end_call(number, frame.call(), started.elapsed(), frame.summary());
         }
         outcome
@@ -134,6 +145,10 @@ impl Task {
         let texts = self.services.surroundings.texts.clone();
         if !call.partial {
             self.state().tool_usage.entry(call.name).or_default().attempts += 1;
+        }
+        let interrupted = self.state().replay.interrupted.take();
+        if let Some(given) = interrupted {
+            return self.tell_interrupted(frame, given);
         }
         let diff = self.settings_at_start.diff_enabled;
         if let Err(refused) = permissions::check(call.name, &call.params, &settings.mode, &settings.custom_modes, diff)
@@ -162,6 +177,20 @@ impl Task {
                 self.check()
             }
         }
+    }
+
+    /// The call was allowed and may have begun when the session was killed. It is not repeated.
+    fn tell_interrupted(self: &Arc<Self>, frame: &Frame, given: Given) -> Result<(), Aborted> {
+        let texts = &self.services.surroundings.texts;
+        self.state().repetition.allows(frame.call());
+        if let Some(text) = given.answer.text.filter(|text| !text.is_empty()) {
+            self.say(Say::UserFeedback, Some(text.clone()), &given.answer.images, None, Extra::default())?;
+            let told = response::approved_with_feedback(texts, &text);
+            frame.push_result(ToolResponse::with_images(told, &given.answer.images));
+        }
+        frame.mark_failed();
+        frame.push_result(ToolResponse::Text(texts.get("recovery.tool_interrupted")));
+        Ok(())
     }
 
     /// Step g: the model repeats itself.
@@ -197,6 +226,7 @@ impl Task {
         let number = state.calls;
         state.open_call = Some(number);
         drop(state);
+        self.note(|task| Note::Call { task, number, tool: call.name.to_string() });
         let progress = ToolProgress::Begin { call: number, tool: call.name.as_str() };
         self.emit(TaskEvent::Tool { task: self.id.clone(), progress });
         number

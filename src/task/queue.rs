@@ -63,6 +63,11 @@ impl MessageQueue {
         self.0.iter().map(|message| message.id.clone()).collect()
     }
 
+    /// All messages in order.
+    pub fn messages(&self) -> Vec<QueuedMessage> {
+        self.0.iter().cloned().collect()
+    }
+
     /// Texts in order.
     pub fn texts(&self) -> Vec<String> {
         self.0.iter().map(|message| message.text.clone()).collect()

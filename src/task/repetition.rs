@@ -1,5 +1,6 @@
 //! Blocks a tool call that the model repeats without change (spec 01 §6.4).
 
+use super::recovery::Repeated;
 use crate::protocol::tool::{ParamName, ToolCall, ToolName};
 
 /// Remembers the last call of a task.
@@ -14,6 +15,21 @@ impl RepetitionDetector {
     /// `limit` identical calls run, the next one is blocked; 0 or less: never.
     pub fn new(limit: i64) -> RepetitionDetector {
         RepetitionDetector { limit, previous: None, repeated: 0 }
+    }
+
+    /// What it remembers, for [`RepetitionDetector::recall`].
+    pub fn memory(&self) -> Option<Repeated> {
+        let call = self.previous.as_ref()?;
+        let params = call.params.iter().map(|(name, value)| (name.to_string(), value.to_owned())).collect();
+        Some(Repeated { tool: call.name.to_string(), params, times: self.repeated })
+    }
+
+    /// Remembers what another one did; names this build does not know are forgotten.
+    pub fn recall(&mut self, memory: Repeated) {
+        let params = memory.params.into_iter().filter_map(|(name, value)| Some((ParamName::parse(&name)?, value)));
+        self.previous =
+            ToolName::parse(&memory.tool).map(|name| ToolCall { name, params: params.collect(), partial: false });
+        self.repeated = memory.times;
     }
 
     /// Whether this complete call may run. After a block the count starts over.
@@ -59,6 +75,16 @@ mod tests {
         let mut detector = RepetitionDetector::new(3);
         let allowed: Vec<bool> = [&read, &swapped, &read, &read, &read].iter().map(|c| detector.allows(c)).collect();
         assert_eq!(allowed, [true, true, true, false, true]);
+    }
+
+    #[test]
+    fn what_one_remembers_another_recalls() {
+        let read = call(ToolName::ReadFile, &[(ParamName::Path, "a")]);
+        let mut first = RepetitionDetector::new(2);
+        assert!(first.memory().is_none() && first.allows(&read) && first.allows(&read));
+        let mut second = RepetitionDetector::new(2);
+        second.recall(first.memory().expect("a call"));
+        assert!(!second.allows(&read));
     }
 
     #[test]

@@ -190,6 +190,7 @@ impl Task {
         message.text = Some(Value::Object(info).to_string());
         let message = message.clone();
         drop(state);
+        self.note_ui(&message);
         self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message });
         self.persist_ui();
     }

@@ -1,12 +1,13 @@
 //! Going on with a stored task (spec 02 §2.2).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::instance::Task;
 use super::messages::Extra;
+use super::recovery::Note;
 use super::store::Stored;
 use super::todo;
 use crate::protocol::message::{
@@ -17,7 +18,13 @@ impl Task {
     /// Loads the conversations, asks whether to go on, and runs.
     pub async fn resume(self: Arc<Self>, stored: Stored) {
         let mut ui = stored.ui;
+        let before: Vec<i64> = ui.iter().map(|message| message.ts).collect();
         shorten(&mut ui);
+        self.note(|task| {
+            let kept: HashSet<i64> = ui.iter().map(|message| message.ts).collect();
+            let removed = before.into_iter().filter(|ts| !kept.contains(ts)).collect();
+            Note::Resuming { task, after: ui.last().map_or(i64::MIN, |last| last.ts), removed }
+        });
         let completed = ui.last().is_some_and(|last| last.kind == UiKind::Ask(Ask::CompletionResult));
         {
             let mut state = self.state();
@@ -27,6 +34,11 @@ impl Task {
             state.api = stored.api;
         }
         self.persist_ui();
+        self.ask_to_resume(completed).await;
+    }
+
+    /// Asks whether to go on with the loaded conversations, and does.
+    pub(super) async fn ask_to_resume(self: Arc<Self>, completed: bool) {
         let ask = if completed { Ask::ResumeCompletedTask } else { Ask::ResumeTask };
         let Ok(answer) = self.ask(ask, None, false, None, None).await else { return };
         let mut feedback = None;
@@ -78,7 +90,7 @@ fn shorten(ui: &mut Vec<UiMessage>) {
 }
 
 /// Turns native tool calls of old histories into text.
-fn modernise(messages: &mut [ApiMessage]) {
+pub(super) fn modernise(messages: &mut [ApiMessage]) {
     let mut names: HashMap<String, String> = HashMap::new();
     let lists = messages.iter_mut().filter_map(|message| match &mut message.content {
         MessageContent::Blocks(blocks) => Some(blocks),

@@ -8,7 +8,9 @@ use super::environment;
 use super::host::Status;
 use super::instance::{AbortReason, Aborted, Task};
 use super::messages::Extra;
+use super::recovery::{Note, RestoredTurn};
 use super::request::RequestRecord;
+use super::stream::Reply;
 use crate::prompt::text::context;
 use crate::protocol::message::{Ask, AskResponse, ContentBlock, MessageContent, Role, Say, UiKind};
 use crate::providers::GroundingSource;
@@ -21,6 +23,16 @@ enum End {
     Over,
     /// The model gave nothing to go on with.
     NoContent,
+}
+
+/// Where the loop begins.
+pub(super) enum Step {
+    /// With a request of this content; `files` lists the workspace for the model.
+    Content { content: Vec<ContentBlock>, files: bool },
+    /// With the request of this record, which is in the conversation and has no answer.
+    Again(RequestRecord),
+    /// With what a restored session knows of an answer.
+    Turn(RestoredTurn),
 }
 
 /// Why a request ended without an answer.
@@ -53,33 +65,46 @@ impl Task {
         if self.say(Say::Text, Some(text.clone()), &images, None, Extra::default()).is_err() {
             return;
         }
-        let mut content = vec![ContentBlock::text(format!("<task>\n{text}\n</task>"))];
-        content.extend(images.iter().map(|url| ContentBlock::image_from_data_url(url)));
-        self.run(content);
+        self.run(task_content(&text, &images));
     }
 
     /// Starts the outer loop (spec 02 §4) and the presenter.
     pub fn run(self: Arc<Self>, content: Vec<ContentBlock>) {
+        {
+            let state = self.state();
+            let after = state.ui.last().map_or(i64::MIN, |last| last.ts);
+            let kept = state.api.len();
+            self.note(|task| Note::Content { task, content: content.clone(), kept, after });
+        }
         self.lifecycle("taskStarted", serde_json::Value::Null);
+        self.run_from(Step::Content { content, files: true });
+    }
+
+    /// The outer loop and the presenter, from this step on.
+    pub fn run_from(self: Arc<Self>, step: Step) {
         self.status(Status::Running, None);
         let spawner = &self.services.spawner;
         spawner.spawn(self.clone().run_presenter());
-        spawner.spawn(self.clone().request_until_over(content));
+        spawner.spawn(self.clone().request_until_over(step));
     }
 
-    async fn request_until_over(self: Arc<Self>, mut content: Vec<ContentBlock>) {
-        let mut files = true;
-        while let End::NoContent = self.iterate(content, files).await {
-            files = false;
-            content = vec![ContentBlock::text(response::no_tools_used(&self.services.surroundings.texts))];
+    async fn request_until_over(self: Arc<Self>, mut step: Step) {
+        while let End::NoContent = self.iterate(step).await {
+            let content = vec![ContentBlock::text(response::no_tools_used(&self.services.surroundings.texts))];
+            step = Step::Content { content, files: false };
             self.state().mistakes += 1;
         }
     }
 
-    async fn iterate(self: &Arc<Self>, mut content: Vec<ContentBlock>, mut files: bool) -> End {
+    async fn iterate(self: &Arc<Self>, mut step: Step) -> End {
         loop {
-            match self.one_request(content, files).await {
-                Ok(Some(results)) => content = results,
+            let outcome = match step {
+                Step::Content { content, files } => self.one_request(content, files).await,
+                Step::Again(record) => self.request_again(record).await,
+                Step::Turn(turn) => self.finish_restored(turn).await,
+            };
+            match outcome {
+                Ok(Some(content)) => step = Step::Content { content, files: false },
                 Ok(None) => return End::NoContent,
                 Err(RequestError::Aborted) => return End::Over,
                 Err(RequestError::Failed(message)) => {
@@ -87,7 +112,6 @@ impl Task {
                     return End::Over;
                 }
             }
-            files = false;
             tokio::task::yield_now().await;
         }
     }
@@ -108,7 +132,7 @@ impl Task {
         self.update_request(record.ts, |info| {
             info.insert("request".into(), json!(render(&content)));
         });
-        self.append_api(Role::User, MessageContent::Blocks(content));
+        self.append_sent(record.ts, content);
         self.turn().begin();
         self.state().open_call = None;
         self.edits.lock().await.reset().await;
@@ -136,7 +160,8 @@ impl Task {
 
     /// Step 3: a subtask runs.
     async fn wait_for_subtask(self: &Arc<Self>) -> Result<(), RequestError> {
-        if !self.state().paused {
+        let back_to = self.state().replay.back_to.take();
+        if !self.state().paused && back_to.is_none() {
             return Ok(());
         }
         let finished = async {
@@ -168,7 +193,10 @@ impl Task {
     }
 
     /// Steps 10 to 13: the model's answer, its tools, what they gave.
-    async fn answer(self: &Arc<Self>, record: RequestRecord) -> Result<Option<Vec<ContentBlock>>, RequestError> {
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        record: RequestRecord,
+    ) -> Result<Option<Vec<ContentBlock>>, RequestError> {
         self.turn().streaming = true;
         let reply = self.read_answer(&record).await;
         {
@@ -192,17 +220,31 @@ impl Task {
             // The last text is shown before anything that belongs behind it or is attached to it.
             tokio::task::yield_now().await;
         }
+        self.note_read(&reply.text);
         self.note_response(&reply);
         self.persist_ui();
+        self.finish_answer(reply, false).await
+    }
+
+    /// Steps 12 and 13, from the complete answer on; `stored` says that it stands in the conversation already.
+    pub(super) async fn finish_answer(
+        self: &Arc<Self>,
+        reply: Reply,
+        stored: bool,
+    ) -> Result<Option<Vec<ContentBlock>>, RequestError> {
+        let append = |text: String| {
+            if !stored {
+                self.append_api(Role::Assistant, MessageContent::Blocks(vec![ContentBlock::text(text)]));
+            }
+        };
         if reply.text.is_empty() {
             let texts = &self.services.surroundings.texts;
             self.say_text(Say::Error, texts.get("loop.no_assistant_message"))?;
-            let placeholder = vec![ContentBlock::text(texts.get("loop.no_response_placeholder"))];
-            self.append_api(Role::Assistant, MessageContent::Blocks(placeholder));
+            append(texts.get("loop.no_response_placeholder"));
             return Ok(None);
         }
         self.say_sources(&reply.sources)?;
-        self.append_api(Role::Assistant, MessageContent::Blocks(vec![ContentBlock::text(reply.text)]));
+        append(reply.text);
         self.wait_until_ready().await?;
         let mut turn = self.turn();
         let used_tool = turn.parser.blocks().any(|block| matches!(block, super::parser::BlockView::Tool(_)));
@@ -215,7 +257,7 @@ impl Task {
         Ok((!results.is_empty()).then_some(results))
     }
 
-    async fn wait_until_ready(self: &Arc<Self>) -> Result<(), Aborted> {
+    pub(super) async fn wait_until_ready(self: &Arc<Self>) -> Result<(), Aborted> {
         let ready = async {
             loop {
                 let progress = self.progress.notified();
@@ -244,8 +286,10 @@ impl Task {
         {
             let mut state = self.state();
             state.abort_reason = Some(AbortReason::StreamingFailed);
+            self.note(|task| Note::Stopped { task });
             if let Some(last) = state.ui.last_mut().filter(|last| last.partial == Some(true)) {
                 last.partial = Some(false);
+                self.note_ui(last);
             }
             let request = state.ui.iter().rev().find(|m| m.kind == UiKind::Say(Say::ApiReqStarted)).map(|m| m.ts);
             drop(state);
@@ -279,6 +323,13 @@ impl Task {
         };
         format!("{message}\n\n{count}\n{when}")
     }
+}
+
+/// What the model is told of a new task.
+pub(super) fn task_content(text: &str, images: &[String]) -> Vec<ContentBlock> {
+    let mut content = vec![ContentBlock::text(format!("<task>\n{text}\n</task>"))];
+    content.extend(images.iter().map(|url| ContentBlock::image_from_data_url(url)));
+    content
 }
 
 /// Blocks as the text of a request record: text as it is, images as a mark.

@@ -11,6 +11,7 @@ use super::host::{SettingsSource, Surroundings, TaskHost};
 use super::instance::TaskView;
 use super::manager::Manager;
 use super::pool;
+use super::recovery::Progress;
 use crate::protocol::message::AskResponse;
 
 /// Commands that may wait for a session before [`SessionHandle::submit`] refuses more.
@@ -87,6 +88,9 @@ pub enum Command {
     SetTodos(Value),
     /// `condenseTaskContextRequest`.
     Condense,
+    /// Goes on where a killed session was, with its settings and folders: the first command of a session. Notes made from
+    /// then on continue those that gave the progress.
+    Restore(Box<Progress>),
 }
 
 /// Why a command was not carried out.

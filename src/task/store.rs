@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::history::HistoryItem;
 use super::host::TaskEvent;
 use super::instance::Task;
+use super::recovery::Note;
 use crate::ecma;
 use crate::prompt::text::context;
 use crate::protocol::message::{ApiMessage, Ask, UiKind, UiMessage};
@@ -45,6 +46,11 @@ impl Store {
             released: AtomicBool::new(false),
             idle: Notify::new(),
         }
+    }
+
+    /// Whether another instance owns the files.
+    pub fn is_released(&self) -> bool {
+        self.released.load(Ordering::SeqCst)
     }
 
     /// The task's folder.
@@ -167,20 +173,23 @@ impl Task {
             }
             let (ui, api) = {
                 let state = self.state();
-                let ui = (marked & UI != 0).then(|| serde_json::to_vec(&state.ui));
+                let all: Vec<&UiMessage> = state.ui.iter().chain(&state.replay.messages).collect();
+                let ui = (marked & UI != 0).then(|| serde_json::to_vec(&all));
+                self.note(|task| Note::Saving { task, ui: marked & UI != 0, api: marked & API != 0 });
                 (ui, (marked & API != 0).then(|| serde_json::to_vec(&state.api)))
             };
             let folder = self.store.folder.clone();
             let surroundings = &self.services.surroundings;
             let tag = format!("{}_{}", (surroundings.now_ms)(), (surroundings.new_id)());
             let write = tokio::task::spawn_blocking(move || {
-                for (file, bytes) in [(UI_FILE, ui), (API_FILE, api)] {
-                    if let Some(Ok(bytes)) = bytes {
-                        let _ = write_atomic(&folder, file, &bytes, &tag);
-                    }
-                }
+                [(UI_FILE, ui), (API_FILE, api)].map(|(file, bytes)| match bytes {
+                    Some(Ok(bytes)) => write_atomic(&folder, file, &bytes, &tag).is_ok(),
+                    _ => false,
+                })
             });
-            let _ = write.await;
+            if let Ok([ui, api]) = write.await {
+                self.note(|task| Note::Saved { task, ui, api });
+            }
         }
     }
 }
@@ -204,9 +213,22 @@ pub(super) fn write_atomic(folder: &Path, name: &str, bytes: &[u8], tag: &str) -
 }
 
 /// What the files of a task hold.
+#[derive(Default)]
 pub(super) struct Stored {
     pub ui: Vec<UiMessage>,
     pub api: Vec<ApiMessage>,
+}
+
+/// Reads what there is of both conversations: of a task that was just begun, only one may be there.
+pub(super) async fn read_begun(folder: PathBuf) -> Stored {
+    let read = tokio::task::spawn_blocking(move || {
+        let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+        Stored {
+            ui: serde_json::from_slice(&bytes(UI_FILE)).unwrap_or_default(),
+            api: serde_json::from_slice(&bytes(API_FILE)).unwrap_or_default(),
+        }
+    });
+    read.await.unwrap_or_default()
 }
 
 /// Reads both conversations; `None` without an API file.

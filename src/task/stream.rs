@@ -44,6 +44,13 @@ pub(super) struct Reply {
     headings: bool,
 }
 
+impl Reply {
+    /// An answer of which only the text is known.
+    pub fn of(text: String) -> Reply {
+        Reply { text, ..Reply::default() }
+    }
+}
+
 /// Why reading stopped.
 enum Stop {
     /// The stream is over.
@@ -269,6 +276,7 @@ impl Task {
         set("reasoning_summary", Some(reasoning).filter(|text| !text.is_empty()));
         metadata.insert("gpt5".into(), Value::Object(gpt5));
         message.metadata = Some(Value::Object(metadata));
+        self.note_ui(message);
     }
 }
 

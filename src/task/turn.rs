@@ -1,6 +1,7 @@
 //! The assistant message of the request in progress: what was read, what was presented, what results it has.
 
 use super::parser::{BlockView, Parser};
+use super::recovery::Noted;
 use super::text::{Change, Growing};
 use crate::protocol::message::ContentBlock;
 use crate::protocol::tool::ToolCall;
@@ -36,6 +37,8 @@ pub(super) struct Turn {
     pub closed: bool,
     /// Content of the next user message.
     pub results: Vec<ContentBlock>,
+    /// What of this was noted.
+    pub noted: Noted,
     growing: Growing,
     shown_size: usize,
 }
@@ -105,9 +108,14 @@ impl Turn {
         }
     }
 
+    /// Whether a block that was presented is finished.
+    pub fn passes(&self, partial: bool) -> bool {
+        !partial || self.rejected || self.used
+    }
+
     /// After a block was presented: goes on to the next one if it is finished. True when there is one.
     pub fn advance(&mut self, partial: bool) -> bool {
-        if partial && !self.rejected && !self.used {
+        if !self.passes(partial) {
             return false;
         }
         if self.index + 1 == self.parser.len() {

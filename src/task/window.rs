@@ -7,6 +7,7 @@ use serde_json::json;
 use super::condense::{self, Failure};
 use super::instance::Task;
 use super::messages::Extra;
+use super::recovery::Note;
 use super::request::bare;
 use super::run::RequestError;
 use super::session::CommandError;
@@ -169,7 +170,11 @@ fn say_condensed(task: &Arc<Task>, outcome: condense::Outcome) -> Result<(), sup
 impl Task {
     /// Replaces the API conversation.
     pub(super) fn replace_api(&self, messages: Vec<ApiMessage>) {
-        self.state().api = messages;
+        {
+            let mut state = self.state();
+            self.note(|task| Note::ApiReplaced { task, messages: messages.clone() });
+            state.api = messages;
+        }
         self.persist_api();
     }
 

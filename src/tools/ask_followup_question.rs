@@ -17,6 +17,10 @@ impl Tool for AskFollowupQuestion {
         ToolName::AskFollowupQuestion
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn run(&self, call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
         match ask(call, context).await {
             Err(ToolError::Aborted) => Err(ToolError::Aborted),

@@ -16,6 +16,10 @@ impl Tool for AttemptCompletion {
         ToolName::AttemptCompletion
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn run(&self, call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
         match complete(call, context).await {
             Err(ToolError::Aborted) => Err(ToolError::Aborted),

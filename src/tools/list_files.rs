@@ -23,6 +23,10 @@ impl Tool for ListFiles {
         ToolName::ListFiles
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn run(&self, call: &ToolCall, ctx: &dyn ToolContext) -> Result<(), ToolError> {
         match list(call, ctx).await {
             Err(error @ ToolError::Failed(_)) => {

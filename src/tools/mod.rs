@@ -37,6 +37,12 @@ pub trait Tool: Send + Sync {
     /// The name the model calls it by.
     fn name(&self) -> ToolName;
 
+    /// Whether a call that was cut off may simply run again although the user had allowed it: it only reads, or changes
+    /// nothing but the session.
+    fn repeatable(&self) -> bool {
+        false
+    }
+
     /// Runs one call. While the call is partial (still streaming in) this only updates what the user sees.
     ///
     /// # Errors

@@ -19,6 +19,10 @@ impl Tool for NewTask {
         ToolName::NewTask
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn run(&self, call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
         match start(call, context).await {
             Err(ToolError::Aborted) => Err(ToolError::Aborted),

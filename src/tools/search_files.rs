@@ -30,6 +30,10 @@ impl Tool for SearchFiles {
         ToolName::SearchFiles
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn run(&self, call: &ToolCall, ctx: &dyn ToolContext) -> Result<(), ToolError> {
         match answer(call, ctx).await {
             Err(error @ ToolError::Failed(_)) => {

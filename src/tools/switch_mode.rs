@@ -19,6 +19,10 @@ impl Tool for SwitchMode {
         ToolName::SwitchMode
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn run(&self, call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
         match switch(call, context).await {
             Err(ToolError::Aborted) => Err(ToolError::Aborted),

@@ -17,6 +17,10 @@ impl Tool for UpdateTodoList {
         ToolName::UpdateTodoList
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn run(&self, call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
         match update(call, context).await {
             Err(ToolError::Aborted) => Err(ToolError::Aborted),

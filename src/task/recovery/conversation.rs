@@ -97,8 +97,7 @@ impl Later {
     }
 
     /// The conversations as they were last, over what the files hold.
-    pub fn over(self, stored: Option<Stored>) -> Stored {
-        let mut stored = stored.unwrap_or(Stored { ui: Vec::new(), api: Vec::new() });
+    pub fn over(self, mut stored: Stored) -> Stored {
         for changes in [self.saving, self.fresh] {
             changes.over(&mut stored);
         }

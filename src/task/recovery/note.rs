@@ -113,6 +113,15 @@ pub enum Note {
         task: String,
         /// Its number.
         number: u64,
+        /// Tool name.
+        tool: String,
+    },
+    /// A restored task sends its request again: the answer begins anew.
+    Again {
+        /// Task id.
+        task: String,
+        /// `ts` of the last message that is not taken up.
+        after: i64,
     },
     /// A message was appended to the UI conversation, is complete, or changed when it was. The growth of partial ones is
     /// not noted.
@@ -270,6 +279,9 @@ pub enum Origin {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
+    /// Mode in force.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mode: String,
     /// Mistakes in a row.
     #[serde(skip_serializing_if = "is_default")]
     pub mistakes: i64,

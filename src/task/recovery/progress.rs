@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conversation::Later;
 use super::note::{Entry, Facts, Note, Origin};
-use crate::protocol::message::{ContentBlock, Role, TodoItem};
+use crate::protocol::message::{ContentBlock, Role, TodoItem, UiMessage};
 use crate::task::queue::QueuedMessage;
 use crate::tools::context::Answer;
 
@@ -35,7 +35,7 @@ pub struct TaskProgress {
     /// Answers given in the present step.
     pub(in crate::task) answers: Vec<Given>,
     /// The call that was announced and has not ended.
-    pub(in crate::task) call: Option<u64>,
+    pub(in crate::task) call: Option<(u64, String)>,
     pub(in crate::task) queue: Vec<QueuedMessage>,
     pub(in crate::task) pending_todos: Option<Vec<TodoItem>>,
     /// What an edit made in order to show a new file.
@@ -102,11 +102,16 @@ impl Progress {
         let restores = (self.restores > 0).then_some(Note::Restores(self.restores));
         let mode = self.mode.clone().map(Note::Mode);
         let tasks = self.tasks.iter().map(|task| Note::Task(Box::new(task.clone())));
-        let untold = self.untold.as_ref().and_then(|(id, ts)| {
-            let message = self.tasks.iter().rev().find(|task| task.entry.id == *id)?.later.fresh_ui(*ts)?;
-            Some(Note::Ui { task: id.clone(), message: message.clone() })
-        });
+        let untold = self.untold_message();
+        let untold = untold.map(|(task, message)| Note::Ui { task: task.to_owned(), message: message.clone() });
         restores.into_iter().chain(mode).chain(tasks).chain(untold).map(|note| note.to_bytes()).collect()
+    }
+
+    /// The message of the last note and its task.
+    pub(in crate::task) fn untold_message(&self) -> Option<(&str, &UiMessage)> {
+        let (id, ts) = self.untold.as_ref()?;
+        let task = self.tasks.iter().rev().find(|task| task.entry.id == *id)?;
+        Some((id, task.later.fresh_ui(*ts)?))
     }
 
     /// Whether there is no task.
@@ -225,7 +230,14 @@ impl Progress {
                 turn.rejected = rejected;
                 turn.used = used;
             }
-            Note::Call { task, number } => self.task_mut(&task)?.call = Some(number),
+            Note::Call { task, number, tool } => self.task_mut(&task)?.call = Some((number, tool)),
+            Note::Again { task, after } => {
+                let task = self.task_mut(&task)?;
+                task.after = after;
+                task.call = None;
+                let turn = task.turn_mut()?;
+                *turn = TurnProgress { record: turn.record, ..TurnProgress::default() };
+            }
             Note::Ui { task, message } => {
                 let ts = message.ts;
                 self.task_mut(&task)?.later.put_ui(message);

@@ -73,7 +73,8 @@ fn note() -> impl Strategy<Value = Note> {
             used,
             facts: Box::default(),
         }),
-        (task(), 0_u64..3).prop_map(|(task, number)| Note::Call { task, number }),
+        (task(), 0_u64..3).prop_map(|(task, number)| Note::Call { task, number, tool: "read_file".into() }),
+        (task(), ts()).prop_map(|(task, after)| Note::Again { task, after }),
         (task(), ts(), text()).prop_map(|(task, ts, text)| Note::Ui { task, message: ui(ts, &text) }),
         (task(), 0_usize..4, text()).prop_map(|(task, index, text)| Note::Api { task, index, message: api(&text) }),
         (task(), text()).prop_map(|(task, text)| Note::ApiReplaced { task, messages: vec![api(&text)] }),
@@ -124,7 +125,7 @@ proptest! {
         changes in proptest::collection::vec((0_usize..3, 0_usize..5, "[a-c]{0,3}"), 1..30),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut truth = Stored { ui: Vec::new(), api: Vec::new() };
+        let mut truth = Stored::default();
         let mut folded = Progress::default();
         folded.take(Note::Pushed(entry("a", false)));
         let task = || "a".to_owned();
@@ -156,7 +157,7 @@ proptest! {
                 files = Some(Stored { ui: truth.ui.clone(), api: truth.api.clone() });
             }
         }
-        let copy = || files.as_ref().map(|files| Stored { ui: files.ui.clone(), api: files.api.clone() });
+        let copy = || files.as_ref().map_or(Stored::default(), |files| Stored { ui: files.ui.clone(), api: files.api.clone() });
         let told = |progress: &Progress| {
             let mut stored = progress.tasks[0].later.clone().over(copy());
             stored.ui.sort_by_key(|message| message.ts);

@@ -52,6 +52,10 @@ impl Tool for ReadFile {
         ToolName::ReadFile
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn run(&self, call: &ToolCall, ctx: &dyn ToolContext) -> Result<(), ToolError> {
         if call.partial {
             return match ctx.ask_partial(Ask::Tool, partial_payload(call, ctx).to_string(), None).await {
