@@ -106,6 +106,10 @@ impl Channel {
     pub fn send(&self, subject: u64, event: Event) {
         let Some(mut outgoing) = Outgoing::encode(self.session, subject, event) else { return };
         let mut state = self.lock();
+        // What the next engine would not know of is not said either.
+        if self.keeper.as_ref().is_some_and(Keeper::is_frozen) {
+            return;
+        }
         if outgoing.merge == Merge::Never {
             state.sequence = state.sequence.checked_add(1).unwrap_or(1);
             outgoing.sequence = state.sequence;

@@ -457,9 +457,14 @@ impl Core {
         let _ = self.shutdown.set(token);
     }
 
-    /// Ends the process in order. False when it is not the engine's own.
-    pub fn shut_down(&self) -> bool {
-        self.shutdown.get().inspect(|token| token.cancel()).is_some()
+    /// Whether the process is the engine's own, so that a client may end it.
+    pub fn owns_process(&self) -> bool {
+        self.shutdown.get().is_some()
+    }
+
+    /// Ends the process in order.
+    pub fn shut_down(&self) {
+        self.shutdown.get().inspect(|token| token.cancel());
     }
 
     /// Whether the engine was closed.
@@ -470,6 +475,7 @@ impl Core {
     /// Takes no more requests and lets go of all sessions, which abort; waits until they have ended.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.keeper.iter().for_each(Keeper::freeze);
         self.surroundings.terminals.abort_all();
         self.sessions().values_mut().for_each(|entry| entry.handle = None);
         loop {

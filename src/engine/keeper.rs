@@ -31,6 +31,7 @@ struct Inner {
     runtime: tokio::runtime::Handle,
     detached: DetachedPolicy,
     compacting: AtomicBool,
+    frozen: AtomicBool,
     failed: AtomicBool,
     alarm: OnceLock<Alarm>,
 }
@@ -38,8 +39,8 @@ struct Inner {
 impl Keeper {
     /// Keeps in `journal`, which is rewritten in the background when it has grown.
     pub fn new(journal: Journal, runtime: tokio::runtime::Handle, detached: DetachedPolicy) -> Keeper {
-        let (compacting, failed, alarm) = Default::default();
-        Keeper { inner: Arc::new(Inner { journal, runtime, detached, compacting, failed, alarm }) }
+        let (compacting, frozen, failed, alarm) = Default::default();
+        Keeper { inner: Arc::new(Inner { journal, runtime, detached, compacting, frozen, failed, alarm }) }
     }
 
     /// Sets who is told of the first failure.
@@ -51,6 +52,9 @@ impl Keeper {
     /// Keeps an entry. It is in the file when this returns.
     pub fn keep(&self, entry: &Entry<'_>) {
         let inner = &self.inner;
+        if self.is_frozen() {
+            return;
+        }
         match inner.journal.append(entry) {
             Ok(()) => {
                 if inner.failed.swap(false, Ordering::Relaxed) {
@@ -79,6 +83,17 @@ impl Keeper {
     /// The client has released everything of this session up to `sequence`.
     pub fn released(&self, client: u32, session: u32, sequence: u32) {
         self.keep(&Entry::Released { client, session, sequence });
+    }
+
+    /// The engine stops in order: from now on nothing is kept, so that the next one finds its sessions as they were before they
+    /// were told to end.
+    pub fn freeze(&self) {
+        self.inner.frozen.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the engine stops.
+    pub fn is_frozen(&self) -> bool {
+        self.inner.frozen.load(Ordering::SeqCst)
     }
 
     /// Whether sessions wait while their client is gone.

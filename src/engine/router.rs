@@ -120,8 +120,15 @@ fn received(core: &Arc<Core>, connection: &Connection, head: RecordHead, body: &
         let closed = RequestFailed::new(ErrorKind::Closed, "the engine is closed");
         return answer(core, client, id, Err(closed));
     }
+    let ends = matches!(request, Request::EngineShutdown(_));
     match execute(core, client, id, request) {
-        Execution::Now(outcome) => answer(core, client, id, outcome),
+        Execution::Now(outcome) => {
+            answer(core, client, id, outcome);
+            // Not before its answer is on its way.
+            if ends {
+                core.shut_down();
+            }
+        }
         Execution::Later(future) => {
             let (core, client) = (core.clone(), client.clone());
             let runtime = core.runtime.clone();
@@ -168,10 +175,8 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
     match request {
         Request::EngineInfo(_) => Ok(super::info()).into(),
         Request::EngineStats(_) => Ok(super::stats::collect(core)).into(),
-        Request::EngineShutdown(_) => match core.shut_down() {
-            true => Ok(Value::Null).into(),
-            false => not_supported("engine.shutdown").into(),
-        },
+        Request::EngineShutdown(_) if core.owns_process() => Ok(Value::Null).into(),
+        Request::EngineShutdown(_) => not_supported("engine.shutdown").into(),
         Request::SettingsGet(get) => settings_get(core, client, &get).into(),
         Request::SettingsSet(set) => settings_set(core, client, &set).into(),
         Request::CompletionCreate(create) => {
