@@ -50,7 +50,15 @@ fn main() {
 /// A journal with a session in it.
 fn begun(folder: &Path) -> Journal {
     let (journal, ..) = Journal::open(folder).unwrap();
-    journal.append(&Entry::Client { number: 1, id: "id".into(), name: "bench".into(), share: false }).unwrap();
+    journal
+        .append(&Entry::Client {
+            number: 1,
+            id: "id".into(),
+            name: "bench".into(),
+            share: false,
+            capabilities: vec![].into(),
+        })
+        .unwrap();
     let (cwd, settings) = ("/work".into(), "{}".into());
     journal.append(&Entry::Session { number: 1, client: 1, shared: false, cwd, settings, request: 1 }).unwrap();
     journal

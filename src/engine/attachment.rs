@@ -78,6 +78,11 @@ impl Attachment {
         !self.id.is_empty()
     }
 
+    /// What it can do, before it is connected again.
+    pub fn declare(&self, capabilities: Vec<String>) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).capabilities = capabilities;
+    }
+
     /// Takes a new connection into use; gives the one before.
     pub fn connect(&self, link: Arc<Link>, capabilities: Vec<String>, observes: bool) -> Option<Arc<Link>> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);

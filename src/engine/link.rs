@@ -11,19 +11,20 @@ use crate::transport::{
     BlobReader, BlobWriter, EventWriter, FLAG_BLOB, FLAG_COALESCED, Priority, RecordHead, TransportError,
 };
 
-/// Why a client was let go.
+/// Why a client was let go. The numbers are those of goodbyes (`docs/serve.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Detached {
     /// It said goodbye; in process, it was freed.
-    Left,
+    Left = 0,
     /// It died.
-    Gone,
+    Gone = 1,
     /// It broke the ring's or the socket's rules.
-    Protocol,
+    Protocol = 2,
     /// It did not read what it asked to observe.
-    Slow,
+    Slow = 3,
     /// It attached again, over another connection.
-    Replaced,
+    Replaced = 4,
 }
 
 /// One connection of a client: its ring, and what found no room there.
@@ -130,6 +131,11 @@ impl Link {
     pub fn detach(&self, why: Detached) {
         if self.why.set(why).is_err() {
             return;
+        }
+        // Whoever can still read is told why.
+        match why {
+            Detached::Protocol | Detached::Slow | Detached::Replaced => self.events.goodbye(why as u32),
+            Detached::Left | Detached::Gone => {}
         }
         self.gone.cancel();
         self.lock().abandon(self);

@@ -19,7 +19,10 @@ mod options;
 mod outbox;
 mod prompt;
 mod provider_cache;
+mod recover;
 mod router;
+#[cfg(unix)]
+pub mod serve;
 mod session_host;
 mod settings;
 mod stats;

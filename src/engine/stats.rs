@@ -9,15 +9,16 @@ use super::core::Core;
 /// All counters now. Nothing is measured for it: every number is kept anyway.
 pub fn collect(core: &Core) -> Value {
     let clients: Vec<Value> = core
-        .links()
+        .attachments()
         .iter()
-        .map(|link| {
+        .filter_map(|client| {
+            let link = client.link()?;
             let ring = link.ring().counters();
             let (backlog, coalesced) = link.backlog();
-            json!({
-                "client": link.client, "records": ring.records, "bytes": ring.bytes, "full": ring.full,
+            Some(json!({
+                "client": link.client, "name": client.name, "records": ring.records, "bytes": ring.bytes, "full": ring.full,
                 "backlog_bytes": backlog, "coalesced": coalesced,
-            })
+            }))
         })
         .collect();
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);

@@ -43,6 +43,9 @@ pub enum Entry<'a> {
         name: Cow<'a, str>,
         /// Its sessions are visible to observers.
         share: bool,
+        /// Host request methods it answers.
+        #[rkyv(with = AsOwned)]
+        capabilities: Cow<'a, [String]>,
     },
     /// A client said goodbye: nothing of it is needed, nor of its sessions.
     ClientGone {

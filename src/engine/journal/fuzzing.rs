@@ -69,7 +69,10 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         subject: 1 << 32 | 7,
         body: [sequence as u8; 40].as_slice().to_vec().into(),
     };
-    let client = |number: u32| Entry::Client { number, id: "0f".repeat(16).into(), name: "editor".into(), share: true };
+    let client = |number: u32| {
+        let capabilities = vec!["buffer.read".to_owned()].into();
+        Entry::Client { number, id: "0f".repeat(16).into(), name: "editor".into(), share: true, capabilities }
+    };
     let session = |number: u32, client: u32| {
         let (cwd, settings) = ("/work".into(), r#"{"mode":"code"}"#.into());
         Entry::Session { number, client, shared: false, cwd, settings, request: 5 }

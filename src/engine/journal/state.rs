@@ -49,6 +49,8 @@ pub struct ClientState {
     pub name: String,
     /// Its sessions are visible to observers.
     pub share: bool,
+    /// Host request methods it answers.
+    pub capabilities: Vec<String>,
     /// Its events of no session.
     pub own: Retained,
     /// Its last [`ANSWER_LIMIT`] answers, oldest first, released or not. The subject is the request's id.
@@ -91,10 +93,11 @@ impl State {
                 numbers.ask = numbers.ask.max(ask);
                 numbers.host_request = numbers.host_request.max(host_request);
             }
-            Entry::Client { number, id, name, share } => {
+            Entry::Client { number, id, name, share, capabilities } => {
                 self.numbers.client = self.numbers.client.max(number);
                 let client = self.clients.entry(number).or_default();
                 (client.id, client.name, client.share) = (id.into_owned(), name.into_owned(), share);
+                client.capabilities = capabilities.into_owned();
             }
             Entry::ClientGone { number } => {
                 self.clients.remove(&number);
@@ -205,8 +208,9 @@ impl ClientState {
     }
 
     fn entries(&self, number: u32) -> impl Iterator<Item = Entry<'_>> {
-        let Self { id, name, share, .. } = self;
-        let client = Entry::Client { number, id: id.into(), name: name.into(), share: *share };
+        let Self { id, name, share, capabilities, .. } = self;
+        let capabilities = capabilities.as_slice().into();
+        let client = Entry::Client { number, id: id.into(), name: name.into(), share: *share, capabilities };
         let released: Vec<&Event> =
             self.answers.iter().filter(|answer| self.own.is_released(answer.sequence)).collect();
         let up_to = released.last().map_or(0, |answer| answer.sequence);

@@ -13,7 +13,13 @@ use crate::protocol::event::EventKind;
 use crate::task::recovery::Note;
 
 fn client(number: u32) -> Entry<'static> {
-    Entry::Client { number, id: "0123456789abcdef0123456789abcdef".into(), name: "editor".into(), share: false }
+    Entry::Client {
+        number,
+        id: "0123456789abcdef0123456789abcdef".into(),
+        name: "editor".into(),
+        share: false,
+        capabilities: vec!["buffer.read".to_owned()].into(),
+    }
 }
 
 fn session(number: u32, client: u32) -> Entry<'static> {

@@ -146,6 +146,14 @@ impl Arriving {
         Self { stream }
     }
 
+    /// The bare connection, for another protocol than the hello.
+    ///
+    /// # Errors
+    /// The system refuses to let go of it.
+    pub fn into_stream(self) -> io::Result<std::os::unix::net::UnixStream> {
+        self.stream.into_std()
+    }
+
     /// Reads and checks the hello, within `limit`. A client that cannot be taken in is told why and closed.
     ///
     /// # Errors

@@ -29,7 +29,8 @@ fn entry() -> impl Strategy<Value = Entry<'static>> {
     prop_oneof![
         1 => any::<u32>().prop_map(|generation| Entry::Engine { generation }),
         3 => (client.clone(), text(), text(), any::<bool>()).prop_map(|(number, id, name, share)| {
-            Entry::Client { number, id: id.into(), name: name.into(), share }
+            let capabilities = vec![name.clone()].into();
+            Entry::Client { number, id: id.into(), name: name.into(), share, capabilities }
         }),
         1 => client.clone().prop_map(|number| Entry::ClientGone { number }),
         3 => (session.clone(), client.clone(), any::<bool>(), text(), text(), request.clone()).prop_map(

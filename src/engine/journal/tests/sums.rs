@@ -137,7 +137,7 @@ fn asks_and_notes_and_settings_of_a_session() {
         note(2, &Note::Restored),
         Entry::Note { session: 2, note: b"none".into() },
         // Attached again under a new name, and sharing from now on.
-        Entry::Client { number: 1, id: "id".into(), name: "other".into(), share: true },
+        Entry::Client { number: 1, id: "id".into(), name: "other".into(), share: true, capabilities: vec![].into() },
     ];
     let state = fold(entries);
     let session = &state.sessions[&2];
