@@ -1,51 +1,25 @@
-//! Windows: memory from the page file and an auto-reset event. Written from documentation; not run during development.
+//! Windows: sections of the page file and an auto-reset event. Written from documentation, checked against the
+//! declarations of `windows-sys`; built and tested by CI on that system, not run during development.
+//!
+//! Engine and hosts share one process here. What two processes will need (objects handed over, a pipe of our user alone,
+//! one engine at a time) stands in `objects`, `pipe` and `lock` with its tests; the channel between them is not written.
 
 use super::super::error::TransportError;
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
-use windows_sys::Win32::System::Memory::{
-    MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc, VirtualFree,
-};
 use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, ResetEvent, SetEvent, WaitForSingleObject};
 
-/// Memory of this process alone, zeroed, page aligned.
-#[derive(Debug)]
-pub(in crate::transport) struct Mapping {
-    base: NonNull<u8>,
-    len: usize,
-}
+mod memory;
+pub(in crate::transport) use memory::Mapping;
 
-// SAFETY: the mapping is plain memory without ties to a thread; what it holds is reached through `Region` only.
-unsafe impl Send for Mapping {}
-// SAFETY: as above; `Mapping` itself reads and writes nothing.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// `len` bytes.
-    pub(in crate::transport) fn anonymous(len: usize) -> io::Result<Self> {
-        // SAFETY: a fresh allocation at an address of the system's choice aliases nothing.
-        let base = unsafe { VirtualAlloc(std::ptr::null(), len, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) };
-        NonNull::new(base.cast()).map(|base| Self { base, len }).ok_or_else(io::Error::last_os_error)
-    }
-
-    pub(in crate::transport) fn base(&self) -> NonNull<u8> {
-        self.base
-    }
-
-    pub(in crate::transport) fn len(&self) -> usize {
-        self.len
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: made by `VirtualAlloc`; every pointer into it holds an `Arc` of this mapping.
-        unsafe { VirtualFree(self.base.as_ptr().cast(), 0, MEM_RELEASE) };
-    }
-}
+#[cfg(test)]
+mod lock;
+#[cfg(test)]
+mod objects;
+#[cfg(test)]
+mod pipe;
 
 /// The end that rings: the event is set.
 #[derive(Clone, Debug)]
