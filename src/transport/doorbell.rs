@@ -5,7 +5,7 @@
 //! once for each odd value. All four are SeqCst, so either the consumer's second look sees the commit or the
 //! producer sees the odd epoch; a wake cannot be lost.
 //!
-//! Uses only `super::sync`, so that loom can compile this file with its own atomics.
+//! Uses only `super::sync`, so that loom can search its interleavings.
 
 use super::sync::{AtomicU32, Ordering};
 

@@ -18,10 +18,11 @@
 //! `events.goodbye(reason)` and `requests.goodbye(reason)` say goodbye; dropping an end does, with reason 0.
 //!
 //! - `slots`: the multi-producer slot ring (claim, commit, look, bounds); `doorbell`: sleep and wake without a lost wake.
-//!   Both are pure and model-checked with loom.
+//!   Both are pure.
 //! - `layout`: every offset, asserted; `header`: what a region says of itself; `region`: typed handles into a mapping
 //! - `producer`, `consumer`: the two ends of one ring. Each side writes only words of its own region, so the other may
-//!   map it read-only; whatever comes from the other side is read once, then checked.
+//!   map it read-only; whatever comes from the other side is read once, then checked. These four files are searched
+//!   by loom (`tests/loom_ring.rs`).
 //! - `pair`: ends made of two regions; `blobs`: large bodies; `bell`: what wakes a side; `channel`: the socket of an
 //!   attached pair
 //! - `os`: memory, bells and sockets of Linux, macOS, Windows

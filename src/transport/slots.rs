@@ -4,7 +4,7 @@
 //! and commits by storing the slot's first word. The consumer reads slots in order and hands room back by
 //! storing `released`. Both words hold a [`Position`].
 //!
-//! Uses only `super::sync`, so that loom can compile this file with its own atomics.
+//! Uses only `super::sync`, so that loom can search its interleavings.
 
 use super::sync::{AtomicU64, Ordering};
 
