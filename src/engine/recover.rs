@@ -76,8 +76,7 @@ fn restore_session(core: &Core, client: &Arc<Attachment>, number: u32, known: Se
     let cwd = PathBuf::from(known.cwd);
     let session = core.run_session(host, client, &cwd, Arc::new(settings));
     // The session's first command; its reply matters to nobody.
-    let Some(task) = known.progress.task().map(str::to_owned) else { return core.end_session(number) };
-    if session.handle.submit(Command::Resume { task }).is_err() {
+    if session.handle.submit(Command::Restore(Box::new(known.progress))).is_err() {
         core.end_session(number);
     }
 }
