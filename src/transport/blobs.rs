@@ -20,7 +20,9 @@ use super::os;
 #[cfg(unix)]
 use super::region::Shared;
 #[cfg(unix)]
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[cfg(unix)]
 use std::sync::atomic::Ordering;
 
@@ -157,8 +159,8 @@ impl BlobWriter {
             #[cfg(unix)]
             (WriterWay::Local(shelf), Sealed::Object { file, len }) => {
                 let refused = |source| TransportError::System { what: "mapping a large body", source };
-                let mapping = os::Mapping::of(file.as_fd(), *len, os::Access::Frozen).map_err(refused)?;
-                shelf.put(Held::Mapped(Arc::new(mapping)).as_slice().into(), self.limit)
+                let held = Held::of(file.as_fd(), *len).map_err(refused)?;
+                shelf.put(held.as_slice().into(), self.limit)
             }
         }
     }
@@ -214,8 +216,7 @@ impl BlobReader {
                 // Only this reader writes these words. Release: behind the taking itself.
                 taken.bytes.fetch_add(arrived.len as u64, Ordering::Release);
                 taken.count.fetch_add(1, Ordering::Release);
-                let mapping = os::Mapping::of(arrived.file.as_fd(), arrived.len, os::Access::Frozen).ok()?;
-                Some(Blob(Held::Mapped(Arc::new(mapping))))
+                Held::of(arrived.file.as_fd(), arrived.len).ok().map(Blob)
             }
         }
     }
@@ -236,6 +237,23 @@ impl fmt::Debug for Blob {
 }
 
 impl Held {
+    /// A body in an object that was checked.
+    #[cfg(unix)]
+    fn of(object: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        if os::BLOBS_ARE_FROZEN {
+            return Ok(Self::Mapped(Arc::new(os::Mapping::of(object, len, os::Access::Frozen)?)));
+        }
+        let mapping = os::Mapping::of(object, len, os::Access::Peer)?;
+        let mut body = Vec::with_capacity(len);
+        // SAFETY: mapped with this length, and `body` has room for it. A peer that still writes changes only which bytes
+        // the copy gets.
+        unsafe {
+            std::ptr::copy_nonoverlapping(mapping.base().as_ptr(), body.as_mut_ptr(), len);
+            body.set_len(len);
+        }
+        Ok(Self::Local(body.into()))
+    }
+
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Local(body) => body,

@@ -15,7 +15,7 @@ mod listener;
 mod lock;
 pub(super) mod message;
 mod place;
-#[cfg(test)]
+#[cfg(all(test, any(target_os = "linux", target_os = "android"), not(miri)))]
 mod tests;
 
 pub use self::connect::{ConnectError, Connected, connect};

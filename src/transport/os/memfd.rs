@@ -15,6 +15,9 @@ const BLOB: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags
 /// Magic of tmpfs, in which memfds live. Those of huge pages do not, and a fault in them may kill.
 const TMPFS: u64 = 0x0102_1994;
 
+/// Whether a large body stays as it is once it was checked.
+pub(in crate::transport) const BLOBS_ARE_FROZEN: bool = true;
+
 /// A zeroed region of `len` bytes that only this process can write, and the descriptor the other side may have.
 pub(in crate::transport) fn create_region(len: usize) -> io::Result<(OwnedFd, Mapping)> {
     let object = create("lapce-ai ring")?;

@@ -1,6 +1,6 @@
 //! What differs between systems: memory that both ends see, and a bell that a host can poll (ring §7). Each system
 //! has the same items: `Mapping`, `Ringer`, `Bell`, `bell()`; where processes can share rings also `create_region`,
-//! `open_region`, `create_blob`, `check_blob` and, for sockets, `SEND`, `RECEIVE`, `received_privately`, `peer_uid`.
+//! `open_region`, `create_blob`, `check_blob`, `BLOBS_ARE_FROZEN` and, for sockets, `SEND`, `RECEIVE`, `received_privately`, `peer_uid`.
 
 #[cfg(unix)]
 mod memory;
@@ -15,7 +15,13 @@ pub(super) use linux::{Bell, Ringer, bell};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod memfd;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) use memfd::{check_blob, create_blob, create_region, open_region};
+pub(super) use memfd::{BLOBS_ARE_FROZEN, check_blob, create_blob, create_region, open_region};
+
+// As with pipes below.
+#[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android")))))]
+mod shm;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+pub(super) use shm::{BLOBS_ARE_FROZEN, check_blob, create_blob, create_region, open_region};
 
 #[cfg(unix)]
 mod socket;

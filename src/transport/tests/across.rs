@@ -1,4 +1,5 @@
 //! The suite over memory and a socket as two processes have them, with both ends in this one.
+#![allow(clippy::duplicate_mod)] // The same tests with another `pair`: that is the point.
 
 use super::*;
 use crate::transport::attach::{Role, client_end, create_region, engine_end, open_region};
