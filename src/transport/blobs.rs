@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(unix)]
-use super::channel::{BLOB_BYTES_LIMIT, BLOBS_LIMIT, Channel, Gone};
+use super::channel::{BLOBS_LIMIT, Channel, Gone};
 #[cfg(unix)]
 use super::error::Breach;
 #[cfg(unix)]
@@ -31,6 +31,9 @@ pub const FLAG_BLOB: u16 = 2;
 
 /// Bytes of large requests that may wait for the engine.
 pub(super) const REQUEST_LIMIT: usize = 64 << 20;
+/// Bytes of large events that may wait for a client in another process.
+#[cfg(unix)]
+pub(super) const EVENT_LIMIT: usize = 256 << 20;
 
 /// Writes large bodies, from any thread.
 pub struct BlobWriter {
@@ -300,7 +303,6 @@ pub(super) fn local(limit: usize) -> (BlobWriter, BlobReader) {
 impl BlobWriter {
     /// To the other process; `taken` is its word on what it took.
     pub(super) fn across(channel: Arc<Channel>, taken: Shared<BlobsTaken>, limit: usize) -> Self {
-        let limit = limit.min(usize::try_from(BLOB_BYTES_LIMIT).unwrap_or(usize::MAX));
         Self { way: WriterWay::Channel { channel, taken, placed: Mutex::default() }, limit }
     }
 }

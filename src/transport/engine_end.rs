@@ -68,17 +68,19 @@ impl EventWriter {
         doorbell::set_want_room(&self.head.want_room.0, wanted);
     }
 
-    /// Shows the client a new state and wakes it.
+    /// Shows the client a new state and wakes it. Closing is a [`goodbye`](Self::goodbye).
     pub fn set_state(&self, state: RingState, reason: u32) {
         self.head.state.0.reason.store(reason, Ordering::Relaxed);
         self.head.state.0.state.store(state as u32, Ordering::SeqCst);
+        if state == RingState::Closed {
+            self.producer.ringer.goodbye(reason);
+        }
         self.producer.ringer.ring();
     }
 
     /// Closes the ring for a reason and says so on the socket, once; nothing waits. What was committed stays readable.
     pub fn goodbye(&self, reason: u32) {
         self.set_state(RingState::Closed, reason);
-        self.producer.ringer.goodbye(reason);
     }
 
     /// Number of the first slot the client has not released; wraps at 2^32. A value that cannot be true breaks the ring,

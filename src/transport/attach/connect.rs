@@ -81,10 +81,10 @@ pub enum ConnectError {
 pub fn connect(path: &Path, hello: &Hello, created_unix_ns: u64, timeout: Duration) -> Result<Connected, ConnectError> {
     let begin = Instant::now();
     let left = || timeout.saturating_sub(begin.elapsed());
+    let socket = open_socket(path, left)?;
     let identity = requests_identity(created_unix_ns, std::process::id());
     let (object, requests) = create_region(Role::Requests, hello.requests.into(), Position::default(), &identity)
         .map_err(ConnectError::Ring)?;
-    let socket = open_socket(path, left)?;
     let message = exchange(&socket, Writer::new(hello.to_bytes(), Some(object)), left)?;
     let welcome = match message.head.kind {
         MessageKind::Welcome => Welcome::from_body(&message.body).map_err(unusable)?,

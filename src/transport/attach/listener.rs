@@ -9,7 +9,7 @@ use super::super::region::Region;
 use super::super::slots::Position;
 use super::message::{MessageError, Reader, Step, Writer};
 use super::place::{self, PlaceError};
-use super::{Role, create_region, engine_end, open_region, requests_identity};
+use super::{Role, check_wishes, create_region, engine_end, open_region, requests_identity};
 use crate::protocol::abi::abi_hash;
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::hello::{Hello, HelloError, MessageKind, Refusal, Welcome};
@@ -154,7 +154,7 @@ impl Arriving {
         self.stream.into_std()
     }
 
-    /// Reads and checks the hello, within `limit`. A client that cannot be taken in is told why and closed.
+    /// Reads and checks the hello, ring sizes included, within `limit`. A client that cannot be taken in is told why and closed.
     ///
     /// # Errors
     /// See [`ArriveError`].
@@ -172,7 +172,8 @@ impl Arriving {
                 let hello = Hello::from_body(&message.body).map_err(|error| ArriveError::Hello(error.to_string()));
                 hello.and_then(|hello| {
                     let identity = requests_identity(0, 0);
-                    open_region(Role::Requests, object, hello.requests.into(), &identity)
+                    check_wishes(&hello)
+                        .and_then(|()| open_region(Role::Requests, object, hello.requests.into(), &identity))
                         .map(|requests| (hello, requests))
                         .map_err(ArriveError::Region)
                 })

@@ -30,15 +30,20 @@ use super::client_end::ClientEnd;
 use super::engine_end::EngineEnd;
 use super::error::TransportError;
 use super::header::Identity;
-use super::layout::{RingSize, region_len};
+use super::layout::{MIN_ARENA, RingSize, region_len};
 use super::os;
 use super::pair::{self, Pair, Wires};
 use super::region::Region;
 use super::slots::Position;
 use crate::protocol::abi::abi_hash;
-use crate::protocol::hello::RingSizes;
+use crate::protocol::hello::{Hello, RingSizes};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+
+/// Largest arena of a requests ring that an engine maps for another process, bytes: a request is copied before it is used.
+pub const REQUESTS_ARENA_LIMIT: u32 = 16 << 20;
+/// Largest arena of an events ring that an engine makes for another process, bytes: it is the engine's memory.
+pub const EVENTS_ARENA_LIMIT: u32 = 256 << 20;
 
 impl From<RingSizes> for RingSize {
     fn from(sizes: RingSizes) -> Self {
@@ -102,6 +107,18 @@ fn whole(mapping: os::Mapping, bounds: super::slots::Bounds) -> Result<Region, T
     Region::new(Arc::new(mapping), 0, bounds).ok_or_else(refused)
 }
 
+/// Whether another process may ask for rings of these sizes.
+fn check_wishes(hello: &Hello) -> Result<(), TransportError> {
+    let wishes = [
+        ("events.bytes", hello.events.bytes, EVENTS_ARENA_LIMIT),
+        ("requests.bytes", hello.requests.bytes, REQUESTS_ARENA_LIMIT),
+    ];
+    match wishes.into_iter().find(|(_, value, max)| value > max) {
+        Some((name, value, max)) => Err(TransportError::Size { name, value, min: MIN_ARENA, max }),
+        None => RingSize::from(hello.events).bounds().map(drop),
+    }
+}
+
 /// What a client's region says of itself: the number of the pair is the engine's to give, and not known yet.
 fn requests_identity(created_unix_ns: u64, pid: u32) -> Identity {
     Identity { abi_hash: abi_hash(), generation: 0, created_unix_ns, pid }
@@ -109,19 +126,19 @@ fn requests_identity(created_unix_ns: u64, pid: u32) -> Identity {
 
 /// The engine's end over a connected socket; the regions are made and checked.
 pub(super) fn engine_end(socket: OwnedFd, pair: &Pair) -> EngineEnd {
-    let channel = Arc::new(Channel::new(socket));
+    let channel = Arc::new(Channel::new(socket, blobs::REQUEST_LIMIT));
     let taken = (pair.requests.requests_head(), pair.events.events_head());
     pair.engine_end(Wires {
         ringer: Ringer::Channel(channel.clone()),
         bell: Bell::Channel(channel.clone()),
-        blobs_out: BlobWriter::across(channel.clone(), taken.0.part(|head| &head.blobs_taken.0), usize::MAX),
+        blobs_out: BlobWriter::across(channel.clone(), taken.0.part(|head| &head.blobs_taken.0), blobs::EVENT_LIMIT),
         blobs_in: BlobReader::across(channel, taken.1.part(|head| &head.blobs_taken.0)),
     })
 }
 
 /// As [`engine_end`], the client's.
 pub(super) fn client_end(socket: OwnedFd, pair: &Pair) -> ClientEnd {
-    let channel = Arc::new(Channel::new(socket));
+    let channel = Arc::new(Channel::new(socket, blobs::EVENT_LIMIT));
     let taken = (pair.events.events_head(), pair.requests.requests_head());
     pair.client_end(Wires {
         ringer: Ringer::Channel(channel.clone()),

@@ -32,8 +32,6 @@ use std::time::Duration;
 
 /// Large bodies on their way in one direction.
 pub(super) const BLOBS_LIMIT: usize = 64;
-/// Their bytes.
-pub(super) const BLOB_BYTES_LIMIT: u64 = 256 << 20;
 /// Reads of one look at the socket. A correct peer's frames, as many as its socket holds, need fewer.
 const READS: usize = 256;
 /// Bytes of one read.
@@ -80,6 +78,8 @@ pub(super) struct Arrived {
 
 #[derive(Debug, Default)]
 struct Incoming {
+    /// Bytes of large bodies that may wait here.
+    limit: u64,
     parser: Parser<Foreign>,
     blobs: HashMap<u64, Arrived>,
     bytes: u64,
@@ -87,9 +87,10 @@ struct Incoming {
 }
 
 impl Channel {
-    /// A connected socket, after the handshake.
-    pub(super) fn new(socket: OwnedFd) -> Self {
-        let (incoming, gone, said_goodbye) = Default::default();
+    /// A connected socket, after the handshake; so many bytes of large bodies may wait on this side.
+    pub(super) fn new(socket: OwnedFd, limit: usize) -> Self {
+        let (gone, said_goodbye) = Default::default();
+        let incoming = Mutex::new(Incoming { limit: limit as u64, ..Incoming::default() });
         Self { socket, incoming, gone, said_goodbye }
     }
 
@@ -217,7 +218,7 @@ impl Incoming {
         if read.files_cut {
             return Err(Breach::Frame);
         }
-        let Self { parser, blobs, bytes: held, last_number } = self;
+        let Self { limit, parser, blobs, bytes: held, last_number } = self;
         let mut goodbye = None;
         parser.feed(bytes, read.files, |frame| match frame {
             Frame::Goodbye { reason } => {
@@ -225,7 +226,7 @@ impl Incoming {
                 Ok(())
             }
             Frame::Blob { number, len, file } => {
-                let fits = blobs.len() < BLOBS_LIMIT && len <= BLOB_BYTES_LIMIT - *held;
+                let fits = blobs.len() < BLOBS_LIMIT && len <= *limit - *held;
                 let len_here = usize::try_from(len).ok().filter(|len| *len > 0).ok_or(Breach::Blob)?;
                 if !fits || number != *last_number + 1 || os::check_blob(file.as_fd(), len_here).is_err() {
                     return Err(Breach::Blob);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::super::attach::{client_end, engine_end};
+use super::super::blobs::REQUEST_LIMIT;
 use super::super::os;
 use super::super::slots::Position;
 use super::super::sync::Ordering;
@@ -69,7 +70,7 @@ fn what_no_correct_peer_sends_ends_the_connection() {
         ("shorter than said", blob(1, 9).to_vec(), Some(body(8)), Breach::Blob),
         ("longer than said", blob(1, 9).to_vec(), Some(body(10)), Breach::Blob),
         ("too long", blob(1, u64::MAX).to_vec(), Some(body(9)), Breach::Blob),
-        ("beyond the limit", blob(1, BLOB_BYTES_LIMIT + 1).to_vec(), Some(body(9)), Breach::Blob),
+        ("beyond the limit", blob(1, REQUEST_LIMIT as u64 + 1).to_vec(), Some(body(9)), Breach::Blob),
         ("not sealed", blob(1, 9).to_vec(), Some(sealed(9, SealFlags::empty())), Breach::Blob),
         ("sealed as a region", blob(1, 9).to_vec(), Some(sealed(9, region)), Breach::Blob),
         ("may shrink", blob(1, 9).to_vec(), Some(sealed(9, all_but(SealFlags::SHRINK))), Breach::Blob),
@@ -124,7 +125,7 @@ fn more_bodies_than_may_wait_end_the_connection() {
 #[test]
 fn a_flood_ends_the_connection() {
     let (here, peer) = sockets();
-    let channel = Channel::new(here);
+    let channel = Channel::new(here, 0);
     send(&peer, &[RING; 2 * READ_LEN + 1], None).unwrap();
     channel.drain_within(4);
     assert_eq!(channel.gone(), None);
@@ -205,7 +206,7 @@ fn nothing_blocks_against_a_peer_that_never_reads() {
     assert!(matches!(client.blobs_out.put(vec![1; 100]), Err(TransportError::Full)));
     client.requests.goodbye(1);
     // When it reads at last, it is told once that there is something.
-    let there = Channel::new(peer);
+    let there = Channel::new(peer, REQUEST_LIMIT);
     there.drain();
     assert_eq!(there.gone(), None);
     assert_eq!(client.blobs_out.put(vec![1; 100]).unwrap(), 1);

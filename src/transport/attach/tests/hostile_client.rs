@@ -98,6 +98,7 @@ fn a_region_that_is_not_what_was_said_is_refused_by_name() {
 #[test]
 fn what_is_no_hello_is_refused() {
     let sizes = |slots, bytes| Hello { requests: RingSizes { slots, bytes }, ..hello() }.to_bytes();
+    let events = |bytes| Hello { events: RingSizes { slots: 8, bytes }, ..hello() }.to_bytes();
     let region = region();
     let many = [&region; 5];
     let (one, two) = (&many[..1], &many[..2]);
@@ -121,7 +122,9 @@ fn what_is_no_hello_is_refused() {
         ("five regions", hello().to_bytes(), &many, "descriptors"),
         ("slots that are no power", sizes(9, 4096), one, "slots"),
         ("no slots", sizes(0, 4096), one, "slots"),
-        ("an arena beyond its limit", sizes(8, 1 << 31), one, "arena_bytes"),
+        ("more requests than the engine maps", sizes(8, 1 << 25), one, "requests.bytes"),
+        ("more events than the engine makes", events(1 << 29), one, "events.bytes"),
+        ("events of an impossible size", events(5000), one, "arena_bytes"),
     ];
     for (name, bytes, files, place) in cases {
         let (error, told) = outcome(&bytes, files);

@@ -7,7 +7,7 @@ mod places;
 mod processes;
 
 use super::*;
-use crate::protocol::hello::{Hello, Refusal, Welcome};
+use crate::protocol::hello::{Refusal, Welcome};
 use crate::transport::{Priority, RecordHead, TransportError, Waited};
 use rkyv::util::AlignedVec;
 use std::path::PathBuf;
