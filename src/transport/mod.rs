@@ -64,9 +64,7 @@ pub use error::{Breach, TransportError};
 pub use header::Identity;
 pub use in_process::{PairOptions, in_process};
 pub use layout::{RingSize, RingState};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub use os::Watch;
 #[cfg(unix)]
-pub use os::inherited;
+pub use os::{Watch, inherited};
 pub use producer::{Claim, FLAG_COALESCED, RecordHead};
 pub use slots::{KIND_PAD, Priority};

@@ -107,6 +107,9 @@ impl Delivery for Attached {
     fn next(&self, events: &mut [RawEvent]) -> Result<usize, TransportError> {
         let (count, generation) = self.reader().next(events, &mut |id| self.outbound().answered(id))?;
         self.generation.store(generation, Ordering::Relaxed);
+        if count == 0 {
+            self.watch.settle();
+        }
         Ok(count)
     }
 
@@ -118,10 +121,14 @@ impl Delivery for Attached {
         &self,
         read: &mut dyn FnMut(RecordHead, &[u8]) -> Result<(), ReceiveError>,
     ) -> Result<bool, ReceiveError> {
-        self.reader().receive(&mut |id| self.outbound().answered(id), |generation, head, body| {
+        let received = self.reader().receive(&mut |id| self.outbound().answered(id), |generation, head, body| {
             self.generation.store(generation, Ordering::Relaxed);
             read(head, body)
-        })
+        })?;
+        if !received {
+            self.watch.settle();
+        }
+        Ok(received)
     }
 
     fn wait(&self, timeout: Option<Duration>, spin: Duration) -> Waited {

@@ -38,6 +38,11 @@ mod watch;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use watch::Watch;
 
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+mod kqueue;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+pub use kqueue::Watch;
+
 // Pipes work on Linux too, so its tests run there.
 #[cfg(all(unix, any(test, not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))))]
 pub(super) mod macos;

@@ -36,6 +36,9 @@ impl Watch {
         Ok(())
     }
 
+    /// To be called when everything was read. An epoll looks for itself.
+    pub fn settle(&self) {}
+
     fn add(&self, fd: BorrowedFd<'_>) -> Result<(), TransportError> {
         epoll::add(&self.0, fd, EventData::new_u64(0), EventFlags::IN).map_err(refused)
     }
