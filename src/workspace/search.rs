@@ -343,9 +343,8 @@ mod tests {
         std::os::unix::fs::symlink("..", folder.path().join("d/up")).expect("linked");
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("out")).expect("linked");
         std::os::unix::fs::symlink("d", folder.path().join("link")).expect("linked");
-        let mode = rustix::fs::Mode::from(0o600);
-        rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::FileType::Fifo, mode, 0)
-            .expect("made");
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("a program").success());
         assert_eq!(found(folder.path(), ".", "*"), ["d/f:1", "e/f:1"]);
         assert_eq!(found(&folder.path().join("link"), ".", "*"), ["f:1"]);
         assert_eq!(found(&folder.path().join("pipe"), ".", "*"), [""; 0]);
