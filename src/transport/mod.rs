@@ -1,7 +1,7 @@
 //! The way between a host and the engine: a pair of shared-memory rings per attached client, events out and
 //! requests in, a bell for each side, and large bodies beside the rings.
 //!
-//! [`in_process`] gives the two ends within a process; [`attach`] (Unix) gives them to two processes, where each side
+//! [`in_process()`] gives the two ends within a process; [`attach`] (Unix) gives them to two processes, where each side
 //! maps the other's region read-only and one socket is bell, way of large bodies and sign of life. The ends are the same
 //! types. [`EngineEnd`]: `events.claim(..)` / `publish(..)` and `blobs_out` from any thread, `requests.receive(..)` and
 //! `blobs_in.take(..)` from one task, with the reader's file descriptor for tokio's `AsyncFd` (`requests.watch()`).

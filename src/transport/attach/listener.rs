@@ -90,7 +90,8 @@ impl Listener {
         Ok(Listener { listener, bound: Some((path.to_owned(), found.dev(), found.ino())) })
     }
 
-    /// Listens on a socket that somebody else made, such as systemd. Within a tokio runtime.
+    /// Listens on a socket that somebody else made, such as systemd: as the user we are, since clients look who made it, with
+    /// mode 0600 in a folder of 0700, which they check too. Within a tokio runtime.
     ///
     /// # Errors
     /// Not a listening Unix stream socket.

@@ -1,7 +1,7 @@
 //! How a client in one process and the engine in another become a pair of rings (ring §8).
 //!
 //! Engine: [`InstanceLock`], then [`Listener::bind`], [`Listener::accept`], [`Arriving::hello`], [`Waiting::welcome`] →
-//! [`EngineEnd`](super::EngineEnd). Client: [`connect`] → [`Connected`]. The client sends its hello with its requests
+//! [`EngineEnd`]. Client: [`connect()`] → [`Connected`]. The client sends its hello with its requests
 //! region, the engine answers a welcome with the events region, or a refusal; then the same socket is the pair's channel.
 //!
 //! - `place`: the folder and the socket in it belong to us alone; `lock`: one engine at a time

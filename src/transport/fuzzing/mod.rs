@@ -1,7 +1,7 @@
 //! What must hold whatever a peer does: one definition, searched for counterexamples by `tests/fuzz` and replayed over the
 //! committed corpora by `tests/cases/corpus.rs`. A property that does not hold panics.
 //!
-//! - [`ring`]: the regions; `socket`: the bytes beside them
+//! - `ring`: the regions; `socket`: the bytes beside them
 //!
 //! Must not: be used by anything but these two.
 #![allow(clippy::unwrap_used)] // That is how a fuzzer learns of it.
