@@ -123,12 +123,16 @@ impl Drop for Temporary {
 }
 
 /// Files that only their owner may read, never reached through a link.
+#[cfg(unix)]
 fn private() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
     let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    }
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
     options
+}
+
+/// Files as private as the folder, which inherits from the user's profile.
+#[cfg(not(unix))]
+fn private() -> OpenOptions {
+    OpenOptions::new()
 }
