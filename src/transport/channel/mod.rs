@@ -35,7 +35,7 @@ pub(super) const BLOBS_LIMIT: usize = 64;
 /// Reads of one look at the socket. A correct peer's frames, as many as its socket holds, need fewer.
 const READS: usize = 256;
 /// Bytes of one read.
-const READ_LEN: usize = 4096;
+const READ_LEN: usize = 512;
 /// Descriptors of one read; more are closed by the system, which says so.
 const FILES: usize = 4;
 
@@ -148,8 +148,8 @@ impl Channel {
             return;
         }
         let mut incoming = self.lock();
+        let mut bytes = [0; READ_LEN];
         for _ in 0..reads {
-            let mut bytes = [0; READ_LEN];
             let gone = match receive(&self.socket, &mut bytes) {
                 Ok(read) if read.len == 0 => Gone::Lost,
                 Ok(read) => match incoming.accept(bytes.get(..read.len).unwrap_or_default(), read) {
@@ -269,16 +269,18 @@ pub(super) fn receive(socket: impl AsFd, bytes: &mut [u8]) -> Result<Read, Errno
 /// Sends without blocking; gives how many bytes were taken. The descriptor goes with the first.
 pub(super) fn send(socket: impl AsFd, bytes: &[u8], file: Option<BorrowedFd<'_>>) -> Result<usize, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let files = file.as_slice();
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !files.is_empty() {
-        // The space is exactly that large.
-        control.push(SendAncillaryMessage::ScmRights(files));
-    }
+    let files = file.as_slice();
+    // The space is exactly that large.
+    let with_file = !files.is_empty() && control.push(SendAncillaryMessage::ScmRights(files));
     loop {
-        match sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, os::SEND) {
-            Err(Errno::INTR) => {}
-            sent => return sent,
+        let sent = if with_file {
+            sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, os::SEND)
+        } else {
+            rustix::net::send(&socket, bytes, os::SEND)
+        };
+        if sent != Err(Errno::INTR) {
+            return sent;
         }
     }
 }

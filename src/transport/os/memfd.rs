@@ -87,3 +87,51 @@ fn check(object: BorrowedFd<'_>, seals: SealFlags, len: usize) -> Result<(), Tra
     }
     Ok(())
 }
+
+#[cfg(all(test, not(miri)))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rustix::io::pwrite;
+    use std::fs::OpenOptions;
+    use std::os::fd::AsRawFd;
+
+    fn byte(mapping: &Mapping, at: usize) -> *mut u8 {
+        assert!(at < mapping.len());
+        // SAFETY: inside of the mapping.
+        unsafe { mapping.base().as_ptr().add(at) }
+    }
+
+    #[test]
+    fn a_region_can_be_written_by_its_maker_alone_and_never_resized() {
+        let (object, ours) = create_region(5000).unwrap();
+        let theirs = open_region(object.as_fd(), 5000).unwrap();
+        // SAFETY: both are mapped, and no other thread knows of them.
+        let seen = unsafe {
+            byte(&ours, 4999).write_volatile(7);
+            byte(&theirs, 4999).read_volatile()
+        };
+        assert_eq!(seen, 7);
+        let again = format!("/proc/self/fd/{}", object.as_raw_fd());
+        let again = OwnedFd::from(OpenOptions::new().read(true).write(true).open(again).unwrap());
+        for theirs in [&object, &again] {
+            assert!(Mapping::of(theirs.as_fd(), 5000, Access::Own).is_err());
+            assert_eq!(pwrite(theirs, &[1], 0), Err(Errno::PERM));
+            assert_eq!(ftruncate(theirs, 4999), Err(Errno::PERM));
+            assert_eq!(ftruncate(theirs, 5001), Err(Errno::PERM));
+            assert_eq!(fcntl_add_seals(theirs, SealFlags::WRITE), Err(Errno::PERM));
+        }
+    }
+
+    #[test]
+    fn a_large_body_never_changes() {
+        let object = create_blob(b"large").unwrap();
+        check_blob(object.as_fd(), 5).unwrap();
+        assert_eq!(pwrite(&object, b"x", 0), Err(Errno::PERM));
+        assert_eq!(ftruncate(&object, 4), Err(Errno::PERM));
+        assert!(Mapping::of(object.as_fd(), 5, Access::Own).is_err());
+        let held = Mapping::of(object.as_fd(), 5, Access::Frozen).unwrap();
+        // SAFETY: mapped.
+        assert_eq!(unsafe { byte(&held, 4).read_volatile() }, b'e');
+    }
+}

@@ -60,6 +60,9 @@ impl Mapping {
             unsafe {
                 madvise(mapping.base.as_ptr().cast(), len, Advice::LinuxDontFork)?
             };
+            #[cfg(target_vendor = "apple")]
+            // SAFETY: as above; it fails for no mapping of ours.
+            let _ = unsafe { libc::minherit(mapping.base.as_ptr().cast(), len, libc::VM_INHERIT_NONE) };
         }
         Ok(mapping)
     }
