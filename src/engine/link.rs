@@ -43,14 +43,16 @@ pub struct Link {
     /// Told whenever backlog went into the ring.
     moved: Notify,
     gone: CancellationToken,
+    /// The ring is broken, and whoever reads its requests must let the client go.
+    broken: CancellationToken,
     why: OnceLock<Detached>,
 }
 
 impl Link {
     /// A client with its ring; `arena` bytes large.
     pub fn new(client: u32, events: EventWriter, blobs_out: BlobWriter, blobs_in: BlobReader, arena: usize) -> Link {
-        let (outbox, released_word, released, moved, gone, why) = Default::default();
-        Link { client, blobs_in, blobs_out, events, arena, outbox, released_word, released, moved, gone, why }
+        let (outbox, released_word, released, moved, gone, broken, why) = Default::default();
+        Link { client, blobs_in, blobs_out, events, arena, outbox, released_word, released, moved, gone, broken, why }
     }
 
     /// Sends an event; never blocks.
@@ -157,6 +159,11 @@ impl Link {
         self.gone.cancelled().await;
     }
 
+    /// Waits until the client was caught breaking the ring's rules while events were written.
+    pub async fn until_broken(&self) {
+        self.broken.cancelled().await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,6 +204,9 @@ impl Sink for Link {
         } else {
             self.events.publish(head, event.body.get(..len).unwrap_or_default(), priority)
         };
+        if matches!(result, Err(TransportError::Broken(_))) {
+            self.broken.cancel();
+        }
         // A broken ring takes everything and gives nothing: its client is being detached.
         !matches!(result, Err(TransportError::Full))
     }

@@ -46,13 +46,22 @@ pub fn serve(core: Arc<Core>, connection: Connection, requests: RequestReader) {
         let Ok(mut bell) = requests.watch() else { return core.detach(&connection, Detached::Gone) };
         let mut body = AlignedVec::new();
         // Receive first: a request may have come before the bell was watched.
-        while drain(&core, &connection, bell.get_mut(), &mut body) {
+        loop {
+            match drain(&core, &connection, bell.get_mut(), &mut body) {
+                Drained::Dry => {}
+                Drained::More => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Drained::Over => return,
+            }
             tokio::select! {
                 ready = bell.readable_mut() => match ready {
                     Ok(mut ready) => ready.clear_ready(),
                     Err(_) => return core.detach(&connection, Detached::Gone),
                 },
                 () = connection.link.until_gone() => return core.detach(&connection, Detached::Gone),
+                () = connection.link.until_broken() => return core.detach(&connection, Detached::Protocol),
             }
         }
     });
@@ -62,26 +71,51 @@ pub fn serve(core: Arc<Core>, connection: Connection, requests: RequestReader) {
 #[cfg(windows)]
 pub fn serve(core: Arc<Core>, connection: Connection, mut requests: RequestReader) {
     let waker = requests.waker();
-    let watched = connection.link.clone();
+    let (watching, watched) = (core.clone(), connection.clone());
     core.runtime.spawn(async move {
-        watched.until_gone().await;
+        tokio::select! {
+            () = watched.link.until_gone() => {}
+            () = watched.link.until_broken() => watching.detach(&watched, Detached::Protocol),
+        }
         waker.wake();
     });
     std::thread::spawn(move || {
         let mut body = AlignedVec::new();
-        while !connection.link.is_gone() && drain(&core, &connection, &mut requests, &mut body) {
-            requests.wait();
+        while !connection.link.is_gone() {
+            match drain(&core, &connection, &mut requests, &mut body) {
+                Drained::Dry => requests.wait(),
+                Drained::More => {}
+                Drained::Over => return,
+            }
         }
         core.detach(&connection, Detached::Gone);
     });
 }
 
-/// Takes all requests that are there and makes use of room that was freed. False when the client is gone or its ring broken.
-fn drain(core: &Arc<Core>, connection: &Connection, requests: &mut RequestReader, body: &mut AlignedVec) -> bool {
-    loop {
+/// Requests of one client that are taken before others have their turn: one that submits without end must not hold a
+/// worker.
+const TURN: usize = 256;
+
+/// What a turn has left.
+enum Drained {
+    /// Nothing; the bell rings for what comes.
+    Dry,
+    /// More requests, perhaps.
+    More,
+    /// The client is detached.
+    Over,
+}
+
+/// Takes the requests that are there and makes use of room that was freed.
+fn drain(core: &Arc<Core>, connection: &Connection, requests: &mut RequestReader, body: &mut AlignedVec) -> Drained {
+    let mut left = Drained::More;
+    for _ in 0..TURN {
         match requests.receive(body) {
             Ok(Some(head)) => received(core, connection, head, body),
-            Ok(None) => break,
+            Ok(None) => {
+                left = Drained::Dry;
+                break;
+            }
             Err(error) => {
                 let why = match error {
                     TransportError::Lost => Detached::Gone,
@@ -89,12 +123,12 @@ fn drain(core: &Arc<Core>, connection: &Connection, requests: &mut RequestReader
                     _ => Detached::Protocol,
                 };
                 core.detach(connection, why);
-                return false;
+                return Drained::Over;
             }
         }
     }
     connection.link.refill();
-    true
+    left
 }
 
 /// Takes one request and sees to its answer.
@@ -485,23 +519,47 @@ mod tests {
 
     use super::*;
     use crate::engine::settings::EngineSettings;
-    use crate::transport::{PairOptions, in_process};
+    use crate::transport::{ClientEnd, PairOptions, in_process};
 
-    /// A client that writes whatever it likes into its ring.
-    #[test]
-    fn garbage_records_are_answered_and_the_client_goes_on() {
+    /// An engine that serves a client which has nothing but its ring.
+    struct Served {
+        runtime: tokio::runtime::Runtime,
+        _folder: tempfile::TempDir,
+        link: Arc<Link>,
+        client: ClientEnd,
+    }
+
+    fn served() -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().to_owned();
         let settings = EngineSettings::new(Map::new()).unwrap();
         let core = Core::new(1, None, settings, home.join("storage"), home, runtime.handle().clone());
-        let (engine, mut client) = in_process(&PairOptions::default()).unwrap();
+        let (engine, client) = in_process(&PairOptions::default()).unwrap();
         let link = Arc::new(Link::new(1, engine.events, engine.blobs_out, engine.blobs_in, 1 << 20));
-        let connection = Connection { client: Attachment::new(1, String::new(), String::new(), false, None), link };
+        let attachment = Attachment::new(1, String::new(), String::new(), false, None);
+        let connection = Connection { client: attachment, link: link.clone() };
         core.admit(connection.client.clone());
         core.connect(&connection, Vec::new(), false, |_| None);
         serve(core, connection, engine.requests);
+        Served { runtime, _folder: folder, link, client }
+    }
 
+    #[test]
+    fn a_client_that_lies_about_what_it_released_is_let_go() {
+        let served = served();
+        served.client.events.lie_about_released(u64::MAX);
+        let info = request::RequestKind::EngineInfo.number();
+        served.client.requests.submit(RecordHead { kind: info, ..RecordHead::default() }, b"").unwrap();
+        served.runtime.block_on(served.link.until_gone());
+        assert_eq!(served.link.why(), Some(Detached::Protocol));
+    }
+
+    /// A client that writes whatever it likes into its ring.
+    #[test]
+    fn garbage_records_are_answered_and_the_client_goes_on() {
+        let mut served = served();
+        let client = &mut served.client;
         let start = request::RequestKind::TaskStart.number();
         let info = request::RequestKind::EngineInfo.number();
         let records: [(u16, u16, &[u8]); 5] = [

@@ -80,6 +80,12 @@ impl EventReader {
         self.consumer.bell.gone().is_some()
     }
 
+    /// What no client does.
+    #[cfg(test)]
+    pub(crate) fn lie_about_released(&self, word: u64) {
+        self.consumer.released_word.store(word, Ordering::SeqCst);
+    }
+
     fn tell_of_room(&self) {
         if doorbell::is_room_wanted(&self.head.want_room.0) {
             self.engine.ring();
