@@ -68,3 +68,17 @@ impl ErrorKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The codes are part of the ABI: each kind keeps its own.
+    #[test]
+    fn every_kind_has_a_code_of_its_own() {
+        let codes: Vec<i32> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+        let last = -(codes.len() as i32);
+        assert!((last..0).all(|code| codes.contains(&code)), "{codes:?}");
+        assert_eq!((ErrorKind::InvalidArgument.code(), ErrorKind::Internal.code()), (-1, -17));
+    }
+}
