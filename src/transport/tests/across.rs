@@ -8,6 +8,8 @@ use crate::transport::pair::Pair;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::os::fd::OwnedFd;
 
+#[path = "handles.rs"]
+mod handles;
 #[path = "queue.rs"]
 mod queue;
 #[path = "records.rs"]

@@ -3,6 +3,7 @@
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(miri)))]
 pub(super) mod across;
+mod handles;
 mod hostile;
 mod queue;
 mod records;

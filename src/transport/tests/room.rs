@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::transport::os;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 #[test]
@@ -51,6 +52,7 @@ fn wait_ends_by_time_record_and_close() {
 #[test]
 fn the_pipe_bell_rings_and_falls_silent() {
     let (ringer, bell) = os::macos::bell().unwrap();
+    assert_eq!(bell.as_fd().as_raw_fd(), bell.as_raw_fd());
     for _ in 0..70_000 {
         ringer.ring();
     }

@@ -100,7 +100,7 @@ fn what_is_no_hello_is_refused() {
     let sizes = |slots, bytes| Hello { requests: RingSizes { slots, bytes }, ..hello() }.to_bytes();
     let events = |bytes| Hello { events: RingSizes { slots: 8, bytes }, ..hello() }.to_bytes();
     let region = region();
-    let many = [&region; 5];
+    let many = [&region; 8];
     let (one, two) = (&many[..1], &many[..2]);
     let mut of_another_kind = hello().to_bytes();
     of_another_kind[8] = 2;
@@ -119,7 +119,8 @@ fn what_is_no_hello_is_refused() {
         ("not utf-8", with_body(&[0xff; 9]), one, "body"),
         ("no region", hello().to_bytes(), &[], "no region"),
         ("two regions", hello().to_bytes(), two, "descriptors"),
-        ("five regions", hello().to_bytes(), &many, "descriptors"),
+        ("five regions", hello().to_bytes(), &many[..5], "descriptors"),
+        ("eight regions", hello().to_bytes(), &many, "descriptors"),
         ("slots that are no power", sizes(9, 4096), one, "slots"),
         ("no slots", sizes(0, 4096), one, "slots"),
         ("more requests than the engine maps", sizes(8, 1 << 25), one, "requests.bytes"),

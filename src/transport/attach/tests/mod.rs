@@ -118,3 +118,24 @@ fn where_nobody_listens_there_is_no_server() {
     drop(left);
     assert!(path.exists() && absent(&path));
 }
+
+#[test]
+fn a_connection_can_speak_another_protocol() {
+    use std::io::{Read, Write};
+    let (_folder, path) = place();
+    let engine = async |listener: Listener| listener.accept().await.unwrap().into_stream().unwrap();
+    let (mut stream, mut client) = beside(&path, engine, || std::os::unix::net::UnixStream::connect(&path).unwrap());
+    client.write_all(b"{}\n").unwrap();
+    drop(client);
+    stream.set_nonblocking(false).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "{}\n");
+}
+
+#[test]
+fn sizes_are_told_as_they_are() {
+    let size = RingSize { slots: 64, arena_bytes: 1 << 14 };
+    let told = RingSizes::from(size);
+    assert_eq!((told, RingSize::from(told)), (RingSizes { slots: 64, bytes: 1 << 14 }, size));
+}

@@ -114,6 +114,10 @@ fn one_holds_the_lock_and_the_next_gets_it_from_him() {
 
     set_mode(&path, 0o644);
     assert!(InstanceLock::try_acquire(&path).is_err(), "open to others");
+    let pipe = path.with_file_name("pipe");
+    assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap().success());
+    let error = InstanceLock::try_acquire(&pipe).unwrap_err();
+    assert!(error.to_string().contains("plain file"), "{error}");
     let link = path.with_file_name("link");
     symlink(folder.path().join("elsewhere"), &link).unwrap();
     assert!(InstanceLock::try_acquire(&link).is_err(), "a link");
