@@ -41,6 +41,10 @@ impl Task {
             return;
         }
         message.ts = state.ui.last().map_or(message.ts, |last| message.ts.max(last.ts + 1));
+        if let Some(last) = state.ui.last().filter(|last| last.partial == Some(true)) {
+            // It does not grow any more, and may never be said to be complete.
+            self.note_ui(last);
+        }
         self.note_ui(&message);
         self.emit(TaskEvent::MessageCreated { task: self.id.clone(), message: message.clone() });
         state.ui.push(message);

@@ -18,7 +18,8 @@ impl Task {
     /// Loads the conversations, asks whether to go on, and runs.
     pub async fn resume(self: Arc<Self>, stored: Stored) {
         let mut ui = stored.ui;
-        let before: Vec<i64> = ui.iter().map(|message| message.ts).collect();
+        let noting = self.services.host.keeps_notes();
+        let before: Vec<i64> = ui.iter().map(|message| message.ts).take_while(|_| noting).collect();
         shorten(&mut ui);
         self.note(|task| {
             let kept: HashSet<i64> = ui.iter().map(|message| message.ts).collect();

@@ -207,7 +207,8 @@ impl Task {
                 self.note_api(&state, &message);
                 state.api.push(message);
             }
-            Stored { ui: std::mem::take(&mut state.ui), api: std::mem::take(&mut state.api) }
+            // Copies: the files may be written meanwhile.
+            Stored { ui: state.ui.clone(), api: state.api.clone() }
         };
         self.services.spawner.clone().spawn(self.resume(stored));
     }

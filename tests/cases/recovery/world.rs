@@ -24,13 +24,20 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 /// Time in which a run must have come to its end.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What a model says at its turns, by the text of the task.
+#[derive(Default)]
 pub struct Script {
     pub name: &'static str,
     pub files: &'static [(&'static str, &'static str)],
     pub tasks: Vec<(&'static str, Vec<Turn>)>,
+    /// Settings of its own.
+    pub settings: Value,
+    /// The provider fails until the user has agreed to try again.
+    pub fails_once: bool,
+    /// The first task is stored with its first turn, and opened.
+    pub stored: bool,
 }
 
 /// One answer, and by what one sees that its call was carried out.
@@ -93,6 +100,7 @@ type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 pub struct World {
     root: PathBuf,
     shared: Arc<Shared>,
+    early: bool,
     _folder: tempfile::TempDir,
 }
 
@@ -107,6 +115,8 @@ struct Shared {
     clock: AtomicI64,
     ids: AtomicUsize,
     files: Vec<(&'static str, &'static str)>,
+    fails_once: bool,
+    stored: bool,
 }
 
 impl World {
@@ -132,8 +142,10 @@ impl World {
             clock: AtomicI64::new(1_700_000_000_000),
             ids: AtomicUsize::new(0),
             files: script.files.to_vec(),
+            fails_once: script.fails_once,
+            stored: script.stored,
         };
-        World { root, shared: Arc::new(shared), _folder: folder }
+        World { root, shared: Arc::new(shared), early: false, _folder: folder }
     }
 
     /// Runs the script from its beginning to its end.
@@ -143,16 +155,33 @@ impl World {
         for (path, content) in &self.shared.files {
             files.insert(Path::new("workspace").join(path), Some(content.as_bytes().to_vec()));
         }
+        if self.shared.stored {
+            self.shared.store(&mut files);
+        }
         set_tree(&self.root, &files);
         *self.shared.settings.lock().unwrap() = Arc::new(self.shared.first.clone());
-        let text = self.shared.tasks[0].0.clone();
-        let start = Command::Start { text, images: Vec::new(), todos: None };
+        let start = self.shared.first_command();
         self.run(start, Known::default(), true)
     }
 
     /// Goes on from a cut.
     pub fn run_from(&mut self, cut: &Cut) -> Ended {
         self.go_on(cut, false).0
+    }
+
+    /// Goes on from a cut as if it had been tried so often in vain.
+    pub fn run_after_restores(&mut self, cut: &Cut, restores: usize) -> Ended {
+        let mut known = cut.known.clone();
+        known.notes.extend(std::iter::repeat_n(Note::Restored.to_bytes(), restores));
+        self.run_from(&Cut { known, last: Vec::new(), files: cut.files.clone(), mode: cut.mode.clone(), ..*cut })
+    }
+
+    /// Goes on from a cut at which a question waits, and answers it at once.
+    pub fn run_with_early_answer(&mut self, cut: &Cut) -> Ended {
+        self.early = true;
+        let ended = self.run_from(cut);
+        self.early = false;
+        ended
     }
 
     /// The cuts of a run that goes on from a cut.
@@ -177,7 +206,7 @@ impl World {
         let known = Known { notes, shown, cut_off: cut.known.cut_off };
         let command = match progress.is_idle() {
             false => Command::Restore(Box::new(progress)),
-            true => Command::Start { text: self.shared.tasks[0].0.clone(), images: Vec::new(), todos: None },
+            true => self.shared.first_command(),
         };
         self.run(command, known, record)
     }
@@ -219,7 +248,17 @@ impl World {
             shared.workspace.clone(),
         );
         let session = tokio::spawn(future);
-        handle.call(command).await.unwrap();
+        let early = match &command {
+            Command::Restore(progress) if self.early => progress.waiting().last().map(|(_, ts)| ts),
+            _ => None,
+        };
+        let restored = handle.submit(command).unwrap();
+        if let Some(ask) = early {
+            let (response, images) = (AskResponse::Yes, Vec::new());
+            let answer = Command::Respond { ask: Some(ask), response, text: None, images };
+            handle.call(answer).await.expect("it is taken");
+        }
+        restored.await.unwrap().unwrap();
         let waiting = loop {
             let (task, message) = opened.recv().await.unwrap();
             let UiKind::Ask(ask) = message.kind else { continue };
@@ -228,7 +267,25 @@ impl World {
             let (response, words) = match ask {
                 Ask::CompletionResult if is_root => break Some(ask),
                 Ask::CommandOutput => continue,
-                Ask::Followup => (AskResponse::Message, Some("blue")),
+                Ask::Followup => {
+                    let empty = handle.current().is_some_and(|view| view.snapshot().queue.is_empty());
+                    if text.contains("Queue?") && empty {
+                        let queue = Command::Queue { text: "queued words".into(), images: Vec::new() };
+                        handle.call(queue).await.unwrap();
+                    }
+                    (AskResponse::Message, Some("blue"))
+                }
+                Ask::ApiReqFailed => {
+                    std::fs::write(shared.workspace.join("repaired"), "").unwrap();
+                    (AskResponse::Yes, None)
+                }
+                Ask::AutoApprovalMaxReqReached => (AskResponse::Yes, None),
+                Ask::MistakeLimitReached => (AskResponse::Message, Some("like this")),
+                Ask::ResumeTask if shared.stored => (AskResponse::Message, Some("go on")),
+                Ask::Tool if text.contains("cancel.txt") => {
+                    let _ = handle.call(Command::Cancel).await;
+                    continue;
+                }
                 Ask::Tool if text.contains("secret.txt") => (AskResponse::Message, Some("not that one")),
                 Ask::Tool if text.contains("rejected too") => (AskResponse::No, None),
                 Ask::Tool | Ask::Command => (AskResponse::Yes, None),
@@ -277,8 +334,50 @@ impl World {
     }
 }
 
-/// Everything below `root`; folders have no content. What vanishes meanwhile is left out.
+impl Shared {
+    fn first_command(&self) -> Command {
+        let text = self.tasks[0].0.clone();
+        match self.stored {
+            true => Command::Resume { task: text },
+            false => Command::Start { text, images: Vec::new(), todos: None },
+        }
+    }
+
+    /// Stores the first task as it is after its first turn, with a call that has its result.
+    fn store(&self, files: &mut Tree) {
+        let (task, turns) = &self.tasks[0];
+        let user = |text: &str| json!({"role": "user", "content": [{"type": "text", "text": text}]});
+        let answer = json!({"role": "assistant", "content": [{"type": "text", "text": turns[0].text}]});
+        let api = json!([user(&format!("<task>\n{task}\n</task>")), answer, user("the result")]);
+        let ui = json!([
+            {"ts": 1, "type": "say", "say": "text", "text": task},
+            {"ts": 2, "type": "say", "say": "api_req_started", "text": "{\"cost\":0}"},
+            {"ts": 3, "type": "say", "say": "api_req_started", "text": "{\"request\":\"x\"}"},
+            {"ts": 4, "type": "ask", "ask": "resume_task"},
+        ]);
+        let folder = Path::new("storage/tasks").join(task);
+        files.insert(folder.clone(), None);
+        files.insert(folder.join("ui_messages.json"), Some(ui.to_string().into_bytes()));
+        files.insert(folder.join("api_conversation_history.json"), Some(api.to_string().into_bytes()));
+        let item = HistoryItem { id: task.clone(), number: 1, mode: Some("code".into()), ..HistoryItem::default() };
+        *self.history.lock().unwrap() = vec![item];
+    }
+}
+
+/// Everything below `root`, at a moment at which nothing is being renamed.
 fn tree(root: &Path) -> Tree {
+    let mut seen = scan(root);
+    loop {
+        let again = scan(root);
+        if again == seen {
+            return seen;
+        }
+        seen = again;
+    }
+}
+
+/// Everything below `root`; folders have no content.
+fn scan(root: &Path) -> Tree {
     let mut all = Tree::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -446,7 +545,7 @@ impl Scripted {
             let cut_off = results.map(all_text).any(|text| text.contains(cut_off.trim()));
             let next = messages[index + 1..].iter().find(|message| message.role == Role::Assistant);
             let made_again = match next {
-                Some(next) => all_text(next).starts_with(&turns[at].text[..10]),
+                Some(next) => all_text(next).starts_with(&turns[at].text[..8]),
                 None => !turns[at].took_effect(&shared.workspace),
             };
             if !(cut_off && made_again) {
@@ -475,6 +574,10 @@ impl Provider for Scripted {
 
     fn stream(&self, request: ChatRequest) -> ChunkStream {
         let answer = self.answer(&request.messages);
+        if self.0.fails_once && !self.0.workspace.join("repaired").exists() {
+            let error = ProviderError::new("out of order");
+            return futures::stream::iter([Err(error)]).boxed();
+        }
         let mut chunks = vec![StreamChunk::Reasoning("Thinking about it".into())];
         let pieces: Vec<char> = answer.chars().collect();
         chunks.extend(pieces.chunks(24).map(|piece| StreamChunk::Text(piece.iter().collect())));
