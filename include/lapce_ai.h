@@ -860,7 +860,7 @@ lai_status lai_client_new(const lai_engine *engine,
                           lai_error **error);
 
 /*
- Detaches and frees the client. Its sessions end; those in an engine of its own process go on, for a client of the same id. NULL and freed handles are fine. Events it gave are gone.
+ Detaches and frees the client; its sessions end. NULL and freed handles are fine. Events it gave are gone.
  */
 void lai_client_free(lai_client *client);
 

@@ -1,6 +1,9 @@
 //! All integration tests as one binary: one module a subject in `tests/cases/`, with a small harness beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may fail where it stands.
 
+#[cfg(target_os = "linux")]
+#[path = "cases/attach.rs"]
+mod attach;
 #[path = "cases/corpus.rs"]
 mod corpus;
 #[path = "cases/engine_events.rs"]

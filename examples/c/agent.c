@@ -2,6 +2,9 @@
  *
  *   cc agent.c -Iinclude -Ltarget/debug -llapce_ai -o agent
  *   ./agent transcript.jsonl /path/to/workspace /path/to/storage
+ *
+ * With `--attach runtime-folder` in front, the engine runs in a process of its own, which is started if need be; should that
+ * process die, the agent attaches to the next one and goes on.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -110,24 +113,57 @@ static void show(struct host *host, const lai_event *event) {
     }
 }
 
+/* Attaches to the engine of this runtime folder; starts it when it does not run. */
+static void attach(struct host *host, const char *folder, const char *storage, const char *json) {
+    lai_attach_options options;
+    lai_error *error = NULL;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.flags = LAI_ATTACH_START;
+    options.name = str("agent.c");
+    options.runtime_dir = str(folder);
+    options.storage = str(storage);
+    options.settings = str(json);
+    check(lai_client_attach(&options, &host->client, &error), error, "attach");
+}
+
+/* Whether the engine's process died. Then the client is attached to the next one, and loses nothing unless the journal is. */
+static int was_lost(struct host *host, lai_status status, lai_error **error) {
+    bool restored = false;
+    if (status != LAI_ERR_LOST) return 0;
+    lai_error_free(*error);
+    *error = NULL;
+    check(lai_client_reattach(host->client, 10000, &restored, error), *error, "reattach");
+    if (!restored) host->outcome = 1;
+    return 1;
+}
+
 int main(int argc, char **argv) {
     lai_engine_options options = {sizeof options, 0, 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}};
     lai_task_options task;
     lai_engine *engine = NULL;
     lai_error *error = NULL;
     struct host host = {NULL, 0, -1};
+    const char *folder = NULL;
     char *json;
 
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s transcript workspace storage\n", argv[0]);
+    if (argc == 6 && strcmp(argv[1], "--attach") == 0) {
+        folder = argv[2];
+        argv += 2;
+    } else if (argc != 4) {
+        fprintf(stderr, "usage: %s [--attach runtime-folder] transcript workspace storage\n", argv[0]);
         return 2;
     }
     json = settings(argv[1]);
-    options.storage = str(argv[3]);
-    options.settings = str(json);
-    check(lai_engine_new(&options, &engine, &error), error, "engine");
+    if (folder != NULL) {
+        attach(&host, folder, argv[3], json);
+    } else {
+        options.storage = str(argv[3]);
+        options.settings = str(json);
+        check(lai_engine_new(&options, &engine, &error), error, "engine");
+        check(lai_client_new(engine, NULL, &host.client, &error), error, "client");
+    }
     free(json);
-    check(lai_client_new(engine, NULL, &host.client, &error), error, "client");
 
     memset(&task, 0, sizeof task);
     task.struct_size = sizeof task;
@@ -138,12 +174,14 @@ int main(int argc, char **argv) {
     while (host.outcome < 0) {
         lai_event events[64];
         size_t count = 0, at;
-        check(lai_client_next(host.client, events, 64, &count, &error), error, "next");
-        if (count == 0) check(lai_client_wait(host.client, -1, 0, &error), error, "wait");
+        lai_status status = lai_client_next(host.client, events, 64, &count, &error);
+        if (status == LAI_OK && count == 0) status = lai_client_wait(host.client, -1, 0, &error);
+        if (was_lost(&host, status, &error)) continue;
+        check(status, error, "events");
         for (at = 0; at < count; at++) show(&host, &events[at]);
         check(lai_client_release(host.client, count, &error), error, "release");
     }
-    check(lai_engine_close(engine, 2000, NULL, &error), error, "close");
+    if (engine != NULL) check(lai_engine_close(engine, 2000, NULL, &error), error, "close");
     lai_client_free(host.client);
     lai_engine_free(engine);
     return host.outcome;

@@ -2,10 +2,13 @@
 Nothing but the standard library: ctypes for the calls, asyncio on the client's descriptor, JSON for requests and events.
 
     LAPCE_AI_LIBRARY=target/debug/liblapce_ai.so python3 agent.py transcript.jsonl /path/to/workspace /path/to/storage
+
+With `--attach runtime-folder` in front, the engine runs in a process of its own, which is started if need be; should that
+process die, the agent attaches to the next one and goes on.
 """
 
 import asyncio, ctypes, json, os, sys
-from ctypes import POINTER, byref, c_char_p, c_int32, c_size_t, c_ssize_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_bool, c_char_p, c_int32, c_size_t, c_ssize_t, c_uint32, c_uint64, c_void_p
 
 
 class Str(ctypes.Structure):
@@ -22,6 +25,12 @@ class Str(ctypes.Structure):
 class EngineOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("workers", c_uint32), ("reserved", c_uint32),
                 ("storage", Str), ("home", Str), ("settings", Str)]
+
+class AttachOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("event_slots", c_uint32), ("event_bytes", c_uint32),
+                ("request_slots", c_uint32), ("request_bytes", c_uint32), ("timeout_ms", c_uint32),
+                ("reserved", c_uint32), ("capabilities", c_void_p), ("capability_count", c_size_t), ("name", Str),
+                ("id", Str), ("runtime_dir", Str), ("program", Str), ("storage", Str), ("home", Str), ("settings", Str)]
 
 class Event(ctypes.Structure):
     _fields_ = [("data", c_void_p), ("len", c_size_t), ("session", c_uint64), ("subject", c_uint64),
@@ -47,6 +56,8 @@ string_free = declare("lai_string_free", c_void_p, result=None)
 engine_new = declare("lai_engine_new", POINTER(EngineOptions), out, out)
 engine_free = declare("lai_engine_free", c_void_p, result=None)
 client_new = declare("lai_client_new", c_void_p, c_void_p, out, out)
+client_attach = declare("lai_client_attach", POINTER(AttachOptions), out, out)
+client_reattach = declare("lai_client_reattach", c_void_p, c_uint32, POINTER(c_bool), out)
 client_free = declare("lai_client_free", c_void_p, result=None)
 client_fd = declare("lai_client_fd", c_void_p, POINTER(c_ssize_t), out)
 client_submit = declare("lai_client_submit", c_void_p, Str, POINTER(c_uint64), out)
@@ -55,21 +66,36 @@ client_release = declare("lai_client_release", c_void_p, c_size_t, out)
 event_json = declare("lai_event_json", POINTER(Event), out, out)
 
 
+ATTACH_START = 4
+ERR_LOST = -11
+
+
+class Lost(Exception):
+    """The engine's process died."""
+
+
 def call(function, *arguments):
     """Calls with an error object; raises what it says."""
     error = c_void_p()
-    if function(*arguments, byref(error)) < 0:
+    status = function(*arguments, byref(error))
+    if status < 0:
         message = f"{error_place(error).text()} {error_message(error).text()}"
         error_free(error)
-        raise RuntimeError(message)
+        raise Lost(message) if status == ERR_LOST else RuntimeError(message)
 
 
 class Agent:
-    def __init__(self, transcript, storage):
+    def __init__(self, transcript, storage, folder):
         self.engine, self.client = c_void_p(), c_void_p()
         settings = json.dumps({"apiProvider": "replay", "replayFile": transcript}).encode()
-        storage = storage.encode()
-        options = EngineOptions(ctypes.sizeof(EngineOptions), 0, 0, 0, Str.of(storage), Str(), Str.of(settings))
+        storage, name = storage.encode(), b"agent.py"
+        if folder is not None:
+            folder = folder.encode()
+            options = AttachOptions(ctypes.sizeof(AttachOptions), ATTACH_START, name=Str.of(name),
+                                    runtime_dir=Str.of(folder), storage=Str.of(storage), settings=Str.of(settings))
+            call(client_attach, byref(options), byref(self.client))
+            return
+        options = EngineOptions(ctypes.sizeof(EngineOptions), storage=Str.of(storage), settings=Str.of(settings))
         call(engine_new, byref(options), byref(self.engine))
         call(client_new, self.engine, None, byref(self.client))
 
@@ -90,7 +116,14 @@ class Agent:
         try:
             while True:
                 readable.clear()
-                call(client_next, self.client, events, 64, byref(count))
+                try:
+                    call(client_next, self.client, events, 64, byref(count))
+                except Lost:  # attaches to the next engine, and loses nothing unless the journal is lost
+                    restored = c_bool()
+                    call(client_reattach, self.client, 10_000, byref(restored))
+                    if not restored.value:
+                        return
+                    continue
                 batch = [self.decode(event) for event in events[:count.value]]
                 call(client_release, self.client, count.value)
                 for event in batch:
@@ -110,8 +143,8 @@ class Agent:
             string_free(text)
 
 
-async def run(transcript, workspace, storage):
-    agent, streamed = Agent(transcript, storage), None
+async def run(folder, transcript, workspace, storage):
+    agent, streamed = Agent(transcript, storage, folder), None
     try:
         agent.submit(type="task.start", workspace=workspace,
                      text="A test of this project fails. Find out why, repair the code, and run the tests.")
@@ -141,11 +174,15 @@ async def run(transcript, workspace, storage):
                     return 1
                 case {"type": "session.state", "state": "failed"}:
                     return 1
+        return 1  # the journal is lost
     finally:
         agent.close()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit("usage: agent.py transcript workspace storage")
-    sys.exit(asyncio.run(run(*sys.argv[1:])))
+    arguments, runtime_folder = sys.argv[1:], None
+    if arguments[:1] == ["--attach"]:
+        _, runtime_folder, *arguments = arguments
+    if len(arguments) != 3:
+        sys.exit("usage: agent.py [--attach runtime-folder] transcript workspace storage")
+    sys.exit(asyncio.run(run(runtime_folder, *arguments)))

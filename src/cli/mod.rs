@@ -5,6 +5,8 @@
 mod info;
 mod run;
 mod schema;
+#[cfg(unix)]
+mod serve;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,9 @@ struct Arguments {
 enum Command {
     /// Give the agent a task in a workspace and follow it here.
     Run(run::Run),
+    /// Run the engine in a process of its own, which editors attach to.
+    #[cfg(unix)]
+    Serve(serve::Serve),
     /// Show what this build is: version, ABI, providers, tools.
     Info,
     /// Print the JSON schema of requests or events.
@@ -31,10 +36,12 @@ enum Command {
 /// A failure, as it is shown.
 type Failure = Box<dyn std::error::Error>;
 
-/// Runs the command line. Exit code 0: done; 1: failed; 2: wrong arguments.
+/// Runs the command line. Exit code 0: done; 1: failed; 2: wrong arguments; 3: an engine serves already.
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run(run) => run.execute(),
+        #[cfg(unix)]
+        Command::Serve(serve) => serve.execute(),
         Command::Info => info::execute(),
         Command::Schema(schema) => schema.execute(),
     };

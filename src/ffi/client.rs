@@ -74,7 +74,7 @@ pub unsafe extern "C" fn lai_client_new(
     unsafe { guard::enter(error, body) }
 }
 
-/// Detaches and frees the client. Its sessions end; those in an engine of its own process go on, for a client of the same id. NULL and freed handles are fine. Events it gave are gone.
+/// Detaches and frees the client; its sessions end. NULL and freed handles are fine. Events it gave are gone.
 #[unsafe(no_mangle)]
 pub extern "C" fn lai_client_free(client: *mut lai_client) {
     guard::quietly(|| {

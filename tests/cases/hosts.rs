@@ -3,8 +3,11 @@
 //! A tool that this machine lacks is named and its test does nothing.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -54,6 +57,8 @@ impl Stage {
         for name in ["liblapce_ai.so", "liblapce_ai.so.0"] {
             std::os::unix::fs::symlink(library(), folder.path().join(name)).unwrap();
         }
+        // Where an attaching host finds it: beside the library.
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lapce-ai"), folder.path().join("lapce-ai")).unwrap();
         copy(&root().join("examples/data/workspace"), &folder.path().join("workspace"));
         Stage { folder }
     }
@@ -74,9 +79,27 @@ impl Stage {
         program
     }
 
-    /// Runs a host on the demo project and checks what it says and did.
-    fn check(&self, command: &mut Command) {
+    /// Runs a host on the demo project, its engine in process, and checks what it says and did.
+    fn check(&self, mut command: Command) {
         command.arg(root().join("examples/data/repair.jsonl")).arg(self.path("workspace")).arg(self.path("storage"));
+        self.follow(&mut command);
+    }
+
+    /// The same with an engine in a process of its own, which the host starts.
+    fn check_attached(&self, mut command: Command) {
+        command.arg("--attach").arg(self.path("run"));
+        self.check(command);
+        assert!(self.engine().is_some(), "the engine outlives the host");
+    }
+
+    /// The process that serves here.
+    fn engine(&self) -> Option<Pid> {
+        let lock = fs::read_to_string(self.path("run/engine.lock")).ok()?;
+        let pid = Pid::from_raw(lock.trim().parse().ok()?)?;
+        rustix::process::test_kill_process(pid).is_ok().then_some(pid)
+    }
+
+    fn follow(&self, command: &mut Command) {
         command.env("CARGO_TARGET_DIR", self.path("target"));
         let output = run(command);
         let said = String::from_utf8_lossy(&output.stdout);
@@ -85,6 +108,14 @@ impl Stage {
         }
         let repaired = fs::read_to_string(self.path("workspace/src/parse.rs")).unwrap();
         assert!(repaired.contains("'m' => Some(60),"), "{repaired}");
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine() {
+            let _ = rustix::process::kill_process(engine, Signal::KILL);
+        }
     }
 }
 
@@ -103,15 +134,26 @@ fn copy(from: &Path, to: &Path) {
 const C: &str = "examples/c/agent.c";
 const CPP: &str = "examples/cpp/agent.cpp";
 
+/// Runs a test's command with the engine in process, and again attached.
+fn in_both_modes(command: impl Fn(&Stage) -> Command) {
+    let stage = Stage::new();
+    stage.check(command(&stage));
+    let stage = Stage::new();
+    stage.check_attached(command(&stage));
+}
+
 #[test]
 fn the_c_host_has_no_memory_error_under_valgrind() {
     if !has("cc") || !has("valgrind") {
         return;
     }
-    let stage = Stage::new();
-    let program = stage.compile("cc", C, &["-std=c99"]);
-    let options = ["--quiet", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"];
-    stage.check(Command::new("valgrind").args(options).arg("--show-leak-kinds=definite").arg(program));
+    in_both_modes(|stage| {
+        let program = stage.compile("cc", C, &["-std=c99"]);
+        let mut command = Command::new("valgrind");
+        command.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+        command.arg("--show-leak-kinds=definite").arg(program);
+        command
+    });
 }
 
 #[test]
@@ -119,9 +161,10 @@ fn the_c_host_has_no_memory_error_under_address_sanitizer() {
     if !has("cc") {
         return;
     }
-    let stage = Stage::new();
-    let program = stage.compile("cc", C, &["-std=c99", "-fsanitize=address,undefined", "-fno-sanitize-recover"]);
-    stage.check(&mut Command::new(program));
+    in_both_modes(|stage| {
+        let sanitizers = ["-std=c99", "-fsanitize=address,undefined", "-fno-sanitize-recover"];
+        Command::new(stage.compile("cc", C, &sanitizers))
+    });
 }
 
 #[test]
@@ -129,9 +172,7 @@ fn the_cpp_host_runs() {
     if !has("c++") {
         return;
     }
-    let stage = Stage::new();
-    let program = stage.compile("c++", CPP, &["-std=c++17"]);
-    stage.check(&mut Command::new(program));
+    in_both_modes(|stage| Command::new(stage.compile("c++", CPP, &["-std=c++17"])));
 }
 
 #[test]
@@ -139,9 +180,38 @@ fn the_python_host_runs() {
     if !has("python3") {
         return;
     }
+    in_both_modes(|stage| {
+        let mut command = Command::new("python3");
+        command.arg(root().join("examples/python/agent.py"));
+        command.env("LAPCE_AI_LIBRARY", stage.path("liblapce_ai.so.0"));
+        command
+    });
+}
+
+/// A program without shared memory, over lines of JSON.
+#[test]
+fn the_node_host_runs() {
+    if !has("node") {
+        return;
+    }
     let stage = Stage::new();
-    let agent = root().join("examples/python/agent.py");
-    stage.check(Command::new("python3").arg(agent).env("LAPCE_AI_LIBRARY", stage.path("liblapce_ai.so.0")));
+    let settings = serde_json::json!({
+        "apiProvider": "replay", "replayFile": root().join("examples/data/repair.jsonl"),
+    });
+    fs::write(stage.path("settings.json"), settings.to_string()).unwrap();
+    let mut engine = Command::new(env!("CARGO_BIN_EXE_lapce-ai"));
+    engine.arg("serve").arg("--runtime-dir").arg(stage.path("run")).arg("--storage").arg(stage.path("storage"));
+    engine.arg("--json").arg(stage.path("run/agent.sock")).arg("--settings").arg(stage.path("settings.json"));
+    engine.args(["--ready-fd", "1"]).env("CARGO_TARGET_DIR", stage.path("target")).stdout(Stdio::piped());
+    let mut engine = engine.spawn().unwrap();
+    let mut ready = [0];
+    engine.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    assert_eq!(ready, [lapce_ai::engine::READY]);
+    let mut host = Command::new("node");
+    host.arg(root().join("examples/node/agent.mjs")).arg(stage.path("run/agent.sock")).arg(stage.path("workspace"));
+    stage.follow(&mut host);
+    rustix::process::kill_process(stage.engine().unwrap(), Signal::TERM).unwrap();
+    assert!(engine.wait().unwrap().success());
 }
 
 #[test]

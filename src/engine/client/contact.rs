@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::options::{AttachError, Start};
 use super::start::Started;
+use crate::engine::serve::SOCKET;
 use crate::engine::surroundings;
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::hello::{Hello, Refusal, Welcome};
 use crate::transport::ClientEnd;
 use crate::transport::attach::{ConnectError, Connected, connect};
 
-/// Name of the socket in the runtime folder.
-const SOCKET: &str = "engine.sock";
 /// First and longest pause between two tries.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
 /// How long an engine that is being started by somebody else may take before we start one again.

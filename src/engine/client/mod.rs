@@ -88,8 +88,7 @@ pub struct Received {
     pub event: Event,
 }
 
-/// One client. Dropping it detaches: in process its sessions are aborted; in an engine of its own process they go on, for a
-/// client of the same id.
+/// One client. Dropping it detaches: its sessions are aborted. Those of an attached client whose process dies go on.
 pub struct Client {
     delivery: Box<dyn Delivery>,
     next_request: AtomicU64,

@@ -1,6 +1,7 @@
 //! What a client of an engine in another process is opened with, and what can go wrong.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub struct AttachOptions {
 }
 
 /// How to start a serving engine when none answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Start {
     /// The `lapce-ai` program; absent: beside the executable, else on the search path.
     pub program: Option<PathBuf>,
@@ -45,6 +46,15 @@ pub struct Start {
     pub settings: Map<String, Value>,
     /// Further options of `lapce-ai serve`.
     pub arguments: Vec<OsString>,
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Start { program, storage, home, settings: _, arguments } = self;
+        let mut shown = f.debug_struct("Start");
+        shown.field("program", program).field("storage", storage).field("home", home).field("arguments", arguments);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What [`Client::reattach`](super::Client::reattach) found.

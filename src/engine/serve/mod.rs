@@ -9,13 +9,17 @@
 mod accept;
 mod json;
 
+use std::fmt;
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
@@ -36,16 +40,27 @@ pub const LOCK: &str = "engine.lock";
 pub const JSON_SOCKET: &str = "json.sock";
 /// Folder of the journal in the storage folder.
 const JOURNAL: &str = "serve";
+/// How long a spare may take to read its settings.
+const SPARE_LIMIT: Duration = Duration::from_secs(5);
 /// How long sessions may take to end in order.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A program to start as the engine that takes over when this one dies.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Spare {
     /// Program.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<std::ffi::OsString>,
+    /// The settings it reads from its standard input. They may hold keys.
+    pub settings: Map<String, Value>,
+}
+
+impl fmt::Debug for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Spare { program, arguments, settings: _ } = self;
+        f.debug_struct("Spare").field("program", program).field("arguments", arguments).finish_non_exhaustive()
+    }
 }
 
 /// Options of a server.
@@ -56,7 +71,7 @@ pub struct ServeOptions {
     /// Folder of socket and lock; absent: `lapce-ai` in the user's runtime folder.
     pub runtime_dir: Option<PathBuf>,
     /// A socket that listens already (socket activation).
-    pub listener: Option<std::os::fd::OwnedFd>,
+    pub listener: Option<OwnedFd>,
     /// Go on with what the engine before left; else begin anew.
     pub resume: bool,
     /// Wait until the engine that runs now is gone.
@@ -195,10 +210,20 @@ fn lock(path: &Path, wait: bool) -> Result<InstanceLock, ServeError> {
     InstanceLock::try_acquire(path).map_err(system)?.ok_or_else(|| ServeError::Running(path.to_owned()))
 }
 
-fn start_spare(spare: &Spare) -> Result<std::process::Child, ServeError> {
-    let mut command = std::process::Command::new(&spare.program);
-    command.args(&spare.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map_err(|cause| ServeError::System { what: format!("start {}", spare.program.display()), cause })
+fn start_spare(spare: &Spare) -> Result<Child, ServeError> {
+    let start = || -> io::Result<Child> {
+        // A socket: to write when nobody reads is an error and never a signal.
+        let (mut settings, stdin) = UnixStream::pair()?;
+        let mut command = Command::new(&spare.program);
+        command.args(&spare.arguments).stdin(OwnedFd::from(stdin)).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn()?;
+        drop(command);
+        settings.set_write_timeout(Some(SPARE_LIMIT))?;
+        // One that does not take them ends for want of them.
+        let _ = settings.write_all(&serde_json::to_vec(&spare.settings)?);
+        Ok(child)
+    };
+    start().map_err(|cause| ServeError::System { what: format!("start {}", spare.program.display()), cause })
 }
 
 /// Waits until no client has been attached for `limit`; for ever without one.
