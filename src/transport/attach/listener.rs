@@ -81,11 +81,15 @@ impl Listener {
         place::make_folder(place::folder_of(path)?)?;
         if fs::symlink_metadata(path).is_ok() {
             place::check_socket(path)?;
-            fs::remove_file(path).map_err(place::failed("removing", path))?;
         }
-        // Nobody else reaches it before its mode is set: the folder is closed.
-        let listener = UnixListener::bind(path).map_err(place::failed("listening at", path))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(place::failed("closing", path))?;
+        // It gets its name when its mode is set: a client that looks meanwhile would think that it is open to others.
+        let new = path.with_extension("new");
+        if fs::symlink_metadata(&new).is_ok() {
+            fs::remove_file(&new).map_err(place::failed("removing", &new))?;
+        }
+        let listener = UnixListener::bind(&new).map_err(place::failed("listening at", path))?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).map_err(place::failed("closing", path))?;
+        fs::rename(&new, path).map_err(place::failed("naming", path))?;
         let found = place::check_socket(path)?;
         Ok(Listener { listener, bound: Some((path.to_owned(), found.dev(), found.ino())) })
     }

@@ -38,6 +38,27 @@ fn a_listener_makes_its_place_and_leaves_nothing() {
 }
 
 #[test]
+fn a_socket_is_never_seen_open_to_others() {
+    let (_folder, path) = place();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looks = scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                if let Ok(found) = fs::symlink_metadata(&path) {
+                    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+                }
+            }
+        });
+        for _ in 0..200 {
+            drop(runtime.block_on(async { Listener::bind(&path) }).unwrap());
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        looks.join().unwrap();
+    });
+}
+
+#[test]
 fn a_folder_or_socket_that_others_could_be_behind_is_refused() {
     let (folder, path) = place();
     let ours = path.parent().unwrap();
