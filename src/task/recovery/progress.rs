@@ -36,6 +36,9 @@ pub struct TaskProgress {
     pub(in crate::task) answers: Vec<Given>,
     /// The call that was announced and has not ended.
     pub(in crate::task) call: Option<(u64, String)>,
+    /// The call that ended with the last note: the host may not have been told.
+    #[serde(default)]
+    pub(in crate::task) ended: Option<(u64, String)>,
     pub(in crate::task) queue: Vec<QueuedMessage>,
     pub(in crate::task) pending_todos: Option<Vec<TodoItem>>,
     /// What an edit made in order to show a new file.
@@ -132,6 +135,9 @@ impl Progress {
     /// Takes a note.
     pub fn take(&mut self, note: Note) {
         self.untold = None;
+        if !matches!(note, Note::Task(_)) {
+            self.tasks.iter_mut().for_each(|task| task.ended = None);
+        }
         match note {
             Note::Restored => self.restores = self.restores.saturating_add(1),
             Note::Restores(count) => self.restores = count,
@@ -177,6 +183,7 @@ impl Progress {
             open: None,
             answers: Vec::new(),
             call: None,
+            ended: None,
             queue: Vec::new(),
             pending_todos: None,
             created: Vec::new(),
@@ -223,6 +230,7 @@ impl Progress {
             Note::Block { task, index, after, results, rejected, used, facts } => {
                 let task = self.task_mut(&task)?;
                 task.facts = *facts;
+                task.ended = task.call.take();
                 task.step(after);
                 let turn = task.turn_mut()?;
                 turn.index = index;

@@ -15,6 +15,7 @@ use crate::protocol::tool::ToolName;
 use crate::task::host::{TaskEvent, ToolProgress};
 use crate::task::instance::{Lineage, Task};
 use crate::task::manager::{Manager, is_plain_name, result_content};
+use crate::task::messages::Extra;
 use crate::task::parser::{BlockView, Parser};
 use crate::task::request::RequestRecord;
 use crate::task::resume::modernise;
@@ -116,7 +117,7 @@ impl Task {
             state.replay.pending_todos = known.pending_todos;
             state.replay.mode = mode_before;
         }
-        self.report_restored();
+        self.report_restored(known.ended);
         self.persist_ui();
         self.persist_api();
         if how.is_top && !known.paused {
@@ -126,7 +127,10 @@ impl Task {
         match (known.phase, known.entry.origin) {
             (Phase::Stopped, _) => self.ask_from_the_beginning(Vec::new(), known.call),
             (Phase::Beginning, Origin::New { text, images, .. }) => match give_up {
-                true => self.ask_from_the_beginning(task_content(&text, &images), None),
+                true => {
+                    let _ = self.say(Say::Text, Some(text.clone()), &images, None, Extra::default());
+                    self.ask_from_the_beginning(task_content(&text, &images), None);
+                }
                 false => self.start(text, images),
             },
             (Phase::Content(content), _) => match give_up {
@@ -162,12 +166,27 @@ impl Task {
         state.calls = facts.calls;
     }
 
-    /// The host may have missed the last change of what is told by whole.
-    fn report_restored(&self) {
-        let (todos, queued) = {
+    /// What the host was to be told last, it may not have been told.
+    fn report_restored(&self, ended: Option<(u64, String)>) {
+        let (todos, queued, closed) = {
             let state = self.state();
-            (state.todos.clone(), !state.queue.texts().is_empty())
+            let replay = &state.replay;
+            let asks = |m: &&UiMessage| matches!(m.kind, UiKind::Ask(_)) && replay.open != Some(m.ts);
+            let last = state.ui.iter().rfind(asks);
+            let closed: Vec<(i64, &'static str)> = last
+                .into_iter()
+                .chain(replay.messages.iter().filter(asks))
+                .map(|message| {
+                    let answered = replay.answers.iter().any(|given| given.ts == message.ts);
+                    (message.ts, if answered { "answered" } else { "superseded" })
+                })
+                .collect();
+            (state.todos.clone(), !state.queue.texts().is_empty(), closed)
         };
+        for (ts, how) in closed {
+            self.emit(TaskEvent::AskClosed { task: self.id.clone(), ts, how });
+        }
+        self.report_end(ended, "ok");
         if let Some(items) = todos {
             self.emit(TaskEvent::Todos { task: self.id.clone(), items });
         }
@@ -298,11 +317,15 @@ impl Task {
     /// A call that will not come to its end.
     fn end_restored_call(&self, call: Option<(u64, String)>) {
         self.state().open_call = None;
+        self.report_end(call, "skipped");
+    }
+
+    fn report_end(&self, call: Option<(u64, String)>, status: &'static str) {
         let Some((number, tool)) = call.and_then(|(number, tool)| Some((number, ToolName::parse(&tool)?))) else {
             return;
         };
         let (tool, summary) = (tool.as_str(), String::new());
-        let progress = ToolProgress::End { call: number, tool, status: "skipped", summary, duration_ms: 0 };
+        let progress = ToolProgress::End { call: number, tool, status, summary, duration_ms: 0 };
         self.emit(TaskEvent::Tool { task: self.id.clone(), progress });
     }
 

@@ -14,7 +14,7 @@ fn ui(ts: i64, text: &str) -> UiMessage {
 }
 
 fn api(text: &str) -> ApiMessage {
-    let role = if text.len() % 2 == 0 { Role::User } else { Role::Assistant };
+    let role = if text.len().is_multiple_of(2) { Role::User } else { Role::Assistant };
     ApiMessage { role, content: MessageContent::Text(text.into()), ts: Some(1), is_summary: None }
 }
 
