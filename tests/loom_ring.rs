@@ -8,6 +8,7 @@
 //!   as two threads that touch the same bytes of the arena at once or as a record that is not what was written.
 #![allow(clippy::unwrap_used, clippy::panic)] // A failed step is a failed model.
 #![allow(dead_code)] // Whole sources of the library are compiled, and no model needs all of them.
+#![allow(clippy::duplicate_mod)] // They are compiled twice, against different atomics.
 
 #[path = "loom/orders.rs"]
 mod orders;

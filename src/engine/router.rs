@@ -529,6 +529,7 @@ mod tests {
         client: ClientEnd,
     }
 
+    #[allow(clippy::unwrap_used)] // A test may fail where it stands.
     fn served() -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
