@@ -513,7 +513,8 @@ fn command_failed(error: CommandError) -> RequestFailed {
     RequestFailed::new(kind, error.to_string())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::time::Duration;
 

@@ -11,7 +11,7 @@ use rkyv::util::AlignedVec;
 use super::contact::Contact;
 use super::outbound::Outbound;
 use super::reader::Reader;
-use super::{AttachError, AttachOptions, Delivery, Reattached, ReceiveError, SubmitError, start};
+use super::{AttachError, AttachOptions, Delivery, Read, Reattached, ReceiveError, SubmitError, start};
 use crate::engine::{HOST_METHODS, surroundings};
 use crate::protocol::event::{Event, EventKind, RequestFailed};
 use crate::protocol::failure::ErrorKind;
@@ -117,10 +117,7 @@ impl Delivery for Attached {
         self.reader().release(count)
     }
 
-    fn receive(
-        &self,
-        read: &mut dyn FnMut(RecordHead, &[u8]) -> Result<(), ReceiveError>,
-    ) -> Result<bool, ReceiveError> {
+    fn receive(&self, read: Read<'_>) -> Result<bool, ReceiveError> {
         let received = self.reader().receive(&mut |id| self.outbound().answered(id), |generation, head, body| {
             self.generation.store(generation, Ordering::Relaxed);
             read(head, body)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rkyv::util::AlignedVec;
 
-use super::{Delivery, ReceiveError, SubmitError, refused, too_large};
+use super::{Delivery, Read, ReceiveError, SubmitError, refused, too_large};
 use crate::engine::core::Core;
 use crate::engine::link::Detached;
 use crate::engine::router::Connection;
@@ -122,10 +122,7 @@ impl Delivery for InProcess {
         released
     }
 
-    fn receive(
-        &self,
-        read: &mut dyn FnMut(RecordHead, &[u8]) -> Result<(), ReceiveError>,
-    ) -> Result<bool, ReceiveError> {
+    fn receive(&self, read: Read<'_>) -> Result<bool, ReceiveError> {
         let mut reader = self.reader();
         let reader = &mut *reader;
         let Some(head) = reader.events.receive(&mut reader.body)? else { return Ok(false) };

@@ -94,6 +94,9 @@ pub struct Client {
     next_request: AtomicU64,
 }
 
+/// Reads a record that was received.
+type Read<'a> = &'a mut dyn FnMut(RecordHead, &[u8]) -> Result<(), ReceiveError>;
+
 /// How records travel between a client and its engine.
 trait Delivery: Send + Sync {
     /// Number of the client: the generation part of its request ids.
@@ -107,10 +110,7 @@ trait Delivery: Send + Sync {
     /// See [`Client::release`].
     fn release(&self, count: usize) -> usize;
     /// Gives the oldest unread event, in memory that nobody changes, to `read` and releases it; false when there is none.
-    fn receive(
-        &self,
-        read: &mut dyn FnMut(RecordHead, &[u8]) -> Result<(), ReceiveError>,
-    ) -> Result<bool, ReceiveError>;
+    fn receive(&self, read: Read<'_>) -> Result<bool, ReceiveError>;
     /// See [`Client::wait`].
     fn wait(&self, timeout: Option<Duration>, spin: Duration) -> Waited;
     /// See [`Client::reattach`].
