@@ -43,8 +43,9 @@ impl Host {
         })
     }
 
+    /// Its answer may come before or after what it leads to, so it is not waited for.
     pub fn approve(&self, ask: u64) {
-        self.call(json!({ "type": "task.respond", "ask": ask, "response": "yes" }));
+        self.submit(json!({ "type": "task.respond", "ask": ask, "response": "yes" }));
     }
 
     /// Reads all there is, until the engine's death is seen.
@@ -60,12 +61,15 @@ impl Host {
     }
 
     fn call(&self, request: Value) -> Value {
-        let id = self.client.submit(&Request::from_json(&request.to_string()).unwrap()).unwrap().raw();
+        let id = self.submit(request);
         self.until(|received| match &received.event {
             Event::RequestDone(done) if received.about == id => Some(done.result.value()),
-            Event::RequestFailed(failed) if received.about == id => panic!("{request}: {}", failed.message),
             _ => None,
         })
+    }
+
+    fn submit(&self, request: Value) -> u64 {
+        self.client.submit(&Request::from_json(&request.to_string()).unwrap()).unwrap().raw()
     }
 
     fn until<T>(&self, found: impl Fn(&Received) -> Option<T>) -> T {
@@ -74,6 +78,9 @@ impl Host {
                 assert_eq!(self.client.wait(Some(LIMIT), Duration::ZERO), Waited::Ready, "no event for {LIMIT:?}");
                 continue;
             };
+            if let Event::RequestFailed(failed) = &received.event {
+                panic!("{}", failed.message);
+            }
             if let Some(found) = found(&received) {
                 return found;
             }

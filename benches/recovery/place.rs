@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use lapce_ai::engine::{AttachOptions, READY, Start};
 use rustix::net::sockopt::socket_peercred;
@@ -13,6 +14,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lapce-ai");
+/// In which an engine ends, or one that waited takes its place.
+const END: Duration = Duration::from_millis(200);
 /// Folders of the workspace.
 const INNER: [&str; 2] = ["odd", "even"];
 
@@ -92,9 +95,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // In order: it takes its spare with it.
-        if let Some(engine) = self.engine() {
+        // In order: it takes its spare with it. One that was started beside a spare leaves that one to follow.
+        while let Some(engine) = self.engine() {
             let _ = kill_process(engine, Signal::TERM);
+            std::thread::sleep(END);
         }
     }
 }
