@@ -37,6 +37,9 @@ mod provider_http;
 mod reading_tools;
 #[path = "cases/recovery.rs"]
 mod recovery;
+#[cfg(target_os = "linux")]
+#[path = "cases/serve_command.rs"]
+mod serve_command;
 #[path = "cases/slow_host.rs"]
 mod slow_host;
 #[path = "cases/structure.rs"]

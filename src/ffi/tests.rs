@@ -2,6 +2,7 @@
 
 use std::ptr::{null, null_mut, without_provenance_mut};
 
+use super::attach::*;
 use super::client::*;
 use super::engine::*;
 use super::error::*;
@@ -336,4 +337,56 @@ fn fields_are_typed() {
     }
     assert_eq!(view(lai_event_kind_name(1)), "request.done");
     assert_eq!(lai_event_kind_name(70_000).len, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn attaching_is_checked_like_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing").to_str().unwrap().to_owned();
+    let size = size_of::<lai_attach_options>() as u32;
+    let known = lai_attach_options { struct_size: size, runtime_dir: lai_str::of(&path), ..zeroed() };
+    let refuse = |status: lai_status, options: lai_attach_options| {
+        let mut client = null_mut();
+        // SAFETY: valid structs with wrong contents.
+        let text = refused(status, |e| unsafe { lai_client_attach(&options, &mut client, e) });
+        assert!(client.is_null());
+        text
+    };
+    let with = |change: &dyn Fn(&mut lai_attach_options)| {
+        let mut options = known;
+        change(&mut options);
+        options
+    };
+    let invalid = LAI_ERR_INVALID_ARGUMENT;
+    assert_eq!(refuse(invalid, with(&|o| o.struct_size = 8)), "options.struct_size: 8, expected 160");
+    assert_eq!(refuse(invalid, with(&|o| o.flags = 16)), "options.flags: unknown flags 0x10");
+    assert_eq!(refuse(invalid, with(&|o| o.reserved = 1)), "options.reserved: must be 0");
+    assert_eq!(refuse(invalid, with(&|o| o.id = lai_str::of("x"))), "options.id: must be 32 lower-case hex digits");
+    assert!(refuse(LAI_ERR_SETTINGS, with(&|o| o.settings = lai_str::of("[]"))).starts_with("options.settings: "));
+    assert!(refuse(LAI_ERR_LOST, known).contains("no engine answers in "));
+    let host = host();
+    // SAFETY: handles are never followed; NULL where it is allowed or checked.
+    unsafe {
+        assert_eq!(refused(invalid, |e| lai_client_attach(&known, null_mut(), e)), "client: NULL");
+        let own = |e| lai_client_reattach(host.client, 0, null_mut(), e);
+        assert!(refused(LAI_ERR_NOT_SUPPORTED, own).contains("runs in this process"));
+        assert_eq!(refused(invalid, |e| lai_client_reattach(null(), 0, null_mut(), e)), "client: NULL");
+    }
+}
+
+#[test]
+fn text_is_handed_on_as_it_lies() {
+    let body = b"a\xffb";
+    let record = lai_event { data: body.as_ptr().cast(), len: 3, kind: 11, ..zeroed() };
+    let (field, mut text) = (u32::from(Field::Text.number()), lai_str::EMPTY);
+    // SAFETY: an event over a local buffer.
+    unsafe {
+        assert_eq!(lai_event_str(&record, field, &mut text), LAI_OK);
+        assert_eq!((text.ptr, text.len), (record.data, 3));
+        assert_eq!(lai_event_int(&record, field, &mut 0), LAI_ERR_NOT_FOUND);
+        assert_eq!(lai_event_str(&record, field, null_mut()), LAI_ERR_INVALID_ARGUMENT);
+        let mut json = null_mut();
+        assert!(refused(LAI_ERR_INVALID_ARGUMENT, |e| lai_event_json(&record, &mut json, e)).contains("byte 1"));
+    }
 }

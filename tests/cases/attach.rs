@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 use crate::harness::{DEADLINE, done, script};
 
 /// The folders of an engine, and the program that serves there.
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
     /// A model that wants to write a file, and is done when it has.
-    fn new() -> Place {
+    pub fn new() -> Place {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("workspace")).unwrap();
         let write = "<write_to_file>\n<path>new.txt</path>\n<content>\nhello\n</content>\n<line_count>1</line_count>\n</write_to_file>";
@@ -31,11 +31,11 @@ impl Place {
         Place { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn options(&self) -> AttachOptions {
+    pub fn options(&self) -> AttachOptions {
         let settings = json!({"apiProvider": "replay", "replayFile": self.path("transcript.jsonl"), "writeDelayMs": 0});
         let start = Start {
             program: Some(env!("CARGO_BIN_EXE_lapce-ai").into()),
@@ -54,13 +54,13 @@ impl Place {
     }
 
     /// The process that serves here.
-    fn engine(&self) -> Option<Pid> {
+    pub fn engine(&self) -> Option<Pid> {
         let lock = fs::read_to_string(self.path("run/engine.lock")).ok()?;
         let pid = Pid::from_raw(lock.trim().parse().ok()?)?;
         rustix::process::test_kill_process(pid).is_ok().then_some(pid)
     }
 
-    fn kill(&self) {
+    pub fn kill(&self) {
         rustix::process::kill_process(self.engine().unwrap(), Signal::KILL).unwrap();
     }
 }
@@ -73,16 +73,16 @@ impl Drop for Place {
     }
 }
 
-fn submit(client: &Client, request: Value) -> u64 {
+pub fn submit(client: &Client, request: Value) -> u64 {
     client.submit(&Request::from_json(&request.to_string()).unwrap()).unwrap().raw()
 }
 
-fn start(client: &Client, workspace: &Path) -> u64 {
+pub fn start(client: &Client, workspace: &Path) -> u64 {
     submit(client, json!({"type": "task.start", "workspace": workspace, "text": "write a file"}))
 }
 
 /// Reads until `wanted` gives something; all events go to `log`.
-fn until<T>(client: &Client, log: &mut Vec<Received>, wanted: impl Fn(&Received) -> Option<T>) -> T {
+pub fn until<T>(client: &Client, log: &mut Vec<Received>, wanted: impl Fn(&Received) -> Option<T>) -> T {
     let until = Instant::now() + DEADLINE;
     loop {
         while let Some(received) = client.receive().unwrap() {
@@ -109,7 +109,7 @@ fn until_lost(client: &Client, log: &mut Vec<Received>) {
     }
 }
 
-fn tool_ask(received: &Received) -> Option<u64> {
+pub fn tool_ask(received: &Received) -> Option<u64> {
     matches!(&received.event, Event::Ask(ask) if ask.kind == "tool").then_some(received.about)
 }
 

@@ -38,6 +38,7 @@ impl Contact {
                 Ok(Connected { welcome, end }) => return Ok((end, welcome)),
                 // Nobody there, or one who is going: another may come.
                 Err(cause @ (ConnectError::NoServer | ConnectError::Lost | ConnectError::Timeout)) => cause,
+                Err(cause @ ConnectError::Refused(_)) if is_leaving(&cause) => cause,
                 Err(error) => return Err(refused(error)),
             };
             if Instant::now() >= deadline {
@@ -46,11 +47,13 @@ impl Contact {
             if let Some(start) = &self.start
                 && Instant::now() >= start_again
             {
-                match self.run(start, deadline)? {
+                let started = self.run(start, deadline)?;
+                // Whoever holds the lock will answer soon; should it die instead, somebody must take its place.
+                start_again = Instant::now() + PATIENCE;
+                match started {
                     Started::Ready => continue,
                     Started::Failed(reason) => return Err(AttachError::NotStarted(reason)),
-                    // Whoever holds the lock will answer soon; should it die instead, somebody must take its place.
-                    Started::AlreadyRunning | Started::TimedOut => start_again = Instant::now() + PATIENCE,
+                    Started::AlreadyRunning | Started::TimedOut => {}
                 }
             }
             std::thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
@@ -64,6 +67,11 @@ impl Contact {
             AttachError::Start { program, cause }
         })
     }
+}
+
+/// Whether an engine refuses because it ends.
+fn is_leaving(error: &ConnectError) -> bool {
+    matches!(error, ConnectError::Refused(refusal) if ErrorKind::parse(&refusal.kind) == Some(ErrorKind::Closed))
 }
 
 fn refused(error: ConnectError) -> AttachError {

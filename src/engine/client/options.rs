@@ -119,7 +119,7 @@ pub enum AttachError {
     #[error("attaching to another process is not supported on this system")]
     Unsupported,
     /// A client of an engine in this process cannot lose it.
-    #[error("this client's engine runs in its own process")]
+    #[error("the engine of this client runs in this process")]
     InProcess,
 }
 

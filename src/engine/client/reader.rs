@@ -134,10 +134,10 @@ impl Reader {
         let generation = self.backlog.front()?.generation;
         let mut count = 0;
         for place in events {
-            let Some(Owned { head, body, .. }) = self.backlog.pop_front_if(|owned| owned.generation == generation)
-            else {
+            if self.backlog.front().is_none_or(|owned| owned.generation != generation) {
                 break;
-            };
+            }
+            let Some(Owned { head, body, .. }) = self.backlog.pop_front() else { break };
             let bytes = body.bytes();
             self.backlog_bytes -= bytes.len();
             let RecordHead { kind, flags, session_index, session_sequence, correlation } = head;
