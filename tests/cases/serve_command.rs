@@ -7,8 +7,10 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::time::Duration;
 
+use lapce_ai::engine::serve::STANDBY_LOCK;
 use lapce_ai::engine::{AttachOptions, Client, ReceiveError};
 use lapce_ai::transport::TransportError;
+use lapce_ai::transport::attach::InstanceLock;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -55,6 +57,16 @@ fn a_second_engine_of_a_folder_says_that_one_runs() {
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stdout).contains("an engine runs already"));
     end(&place, &client);
+}
+
+#[test]
+fn a_second_standby_of_a_folder_ends_at_once() {
+    let place = Place::new();
+    let _first = InstanceLock::try_acquire(&place.path("run").join(STANDBY_LOCK)).unwrap().unwrap();
+    let mut second = Command::new(env!("CARGO_BIN_EXE_lapce-ai"));
+    second.args(["serve", "--standby", "--runtime-dir"]).arg(place.path("run"));
+    let output = second.arg("--storage").arg(place.path("storage")).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
 }
 
 #[test]

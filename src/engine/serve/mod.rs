@@ -36,6 +36,8 @@ use crate::transport::attach::{InstanceLock, Listener, PlaceError};
 pub const SOCKET: &str = "engine.sock";
 /// Name of the lock in the runtime folder: who holds it is the engine.
 pub const LOCK: &str = "engine.lock";
+/// Name of the lock beside it: who holds it is the standby.
+pub const STANDBY_LOCK: &str = "standby.lock";
 /// Name of the socket for lines of JSON.
 pub const JSON_SOCKET: &str = "json.sock";
 /// Folder of the journal in the storage folder.
@@ -130,7 +132,10 @@ impl Server {
     /// See [`ServeError`].
     pub fn open(options: ServeOptions) -> Result<Server, ServeError> {
         let runtime_dir = options.runtime_dir.clone().unwrap_or_else(surroundings::default_runtime_dir);
+        // One waits, not one more after every kill that somebody else's engine was quicker to follow.
+        let reserve = options.standby.then(|| lock(&runtime_dir.join(STANDBY_LOCK), false)).transpose()?;
         let instance = lock(&runtime_dir.join(LOCK), options.standby)?;
+        drop(reserve);
         let home = options.engine.home.clone().unwrap_or_else(surroundings::home);
         let storage = options.engine.storage.clone().unwrap_or_else(|| surroundings::default_storage(&home));
         let folder = storage.join(JOURNAL);
