@@ -1,5 +1,6 @@
 //! What an engine and a client are opened with.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::transport::RingSize;
 
 /// Options of an engine. The default reads the user's folders and starts two workers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct EngineOptions {
     /// Folder for tasks and history; absent: `lapce-ai` in the user's data folder.
     pub storage: Option<PathBuf>,
@@ -17,6 +18,15 @@ pub struct EngineOptions {
     pub workers: usize,
     /// Settings that differ from the defaults, by the keys of `docs/protocol.md`.
     pub settings: Map<String, Value>,
+}
+
+/// Without the settings, which may hold keys.
+impl fmt::Debug for EngineOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let EngineOptions { storage, home, workers, settings: _ } = self;
+        let mut shown = formatter.debug_struct("EngineOptions");
+        shown.field("storage", storage).field("home", home).field("workers", workers).finish_non_exhaustive()
+    }
 }
 
 /// Options of a client.

@@ -294,9 +294,7 @@ impl World {
             let _ = handle.call(Command::Respond { ask: Some(message.ts), response, text, images }).await;
         };
         let snapshot = handle.current().map(|view| view.snapshot()).unwrap();
-        let state = host.state.lock().unwrap();
-        let Known { shown, cut_off, .. } = state.known.clone();
-        drop(state);
+        let Known { shown, cut_off, .. } = host.state.lock().unwrap().known.clone();
         session.abort();
         let _ = session.await;
         let files = tree(&shared.workspace).into_iter().filter_map(|(path, content)| Some((path, content?))).collect();
