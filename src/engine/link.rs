@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::{BACKLOG_LIMIT, Outbox, Outgoing, Sink};
+use super::outbox::{BACKLOG_LIMIT, Outbox, Outgoing, Pushed, Sink};
 use crate::transport::{
     BlobReader, BlobWriter, EventWriter, FLAG_BLOB, FLAG_COALESCED, Priority, RecordHead, TransportError,
 };
@@ -172,16 +172,25 @@ impl Link {
 impl Link {
     /// The body is copied out once, however often the ring is full; it is sent when its record has a place, since one that
     /// no record names would never be taken.
-    fn push_large(&self, event: &mut Outgoing, head: RecordHead, priority: Priority) -> Result<(), TransportError> {
+    fn push_large(&self, event: &mut Outgoing, head: RecordHead, priority: Priority) -> Result<Pushed, TransportError> {
         let blob = match event.blob.take() {
             Some(blob) => blob,
             None => self.blobs_out.seal(event.body.clone())?,
         };
         let blob = event.blob.insert(blob);
         let mut claim = self.events.claim(head, 8, priority)?;
-        claim.copy_from_slice(&self.blobs_out.place(blob)?.to_le_bytes());
-        claim.commit(8)
+        match self.blobs_out.place(blob) {
+            Ok(number) => claim.copy_from_slice(&number.to_le_bytes()),
+            Err(error) if is_full(&error) => return Ok(Pushed::Wasted),
+            Err(error) => return Err(error),
+        }
+        claim.commit(8).map(|()| Pushed::Written)
     }
+}
+
+/// Whether there is only no room, or no memory, now.
+fn is_full(error: &TransportError) -> bool {
+    matches!(error, TransportError::Full | TransportError::System { .. })
 }
 
 impl Sink for Link {
@@ -189,7 +198,7 @@ impl Sink for Link {
         self.events.max_record()
     }
 
-    fn push(&self, event: &mut Outgoing, len: usize) -> bool {
+    fn push(&self, event: &mut Outgoing, len: usize) -> Pushed {
         let priority = if event.control { Priority::Control } else { Priority::Normal };
         let mut head = RecordHead {
             kind: event.kind,
@@ -202,13 +211,18 @@ impl Sink for Link {
             head.flags |= FLAG_BLOB;
             self.push_large(event, head, priority)
         } else {
-            self.events.publish(head, event.body.get(..len).unwrap_or_default(), priority)
+            let body = event.body.get(..len).unwrap_or_default();
+            self.events.publish(head, body, priority).map(|()| Pushed::Written)
         };
         if matches!(result, Err(TransportError::Broken(_))) {
             self.broken.cancel();
         }
-        // A broken ring takes everything and gives nothing: its client is being detached.
-        !matches!(result, Err(TransportError::Full))
+        match result {
+            Ok(pushed) => pushed,
+            Err(error) if is_full(&error) => Pushed::Full,
+            // A broken ring takes everything and gives nothing: its client is being detached.
+            Err(_) => Pushed::Written,
+        }
     }
 
     fn capacity(&self) -> usize {

@@ -46,12 +46,23 @@ pub struct Outgoing {
     pub blob: Option<SealedBlob>,
 }
 
+/// What became of an event that was to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is in the ring.
+    Written,
+    /// There is no room for it now.
+    Full,
+    /// There is no room for it now, and a record without meaning was written in its place.
+    Wasted,
+}
+
 /// The ring as the outbox sees it.
 pub trait Sink {
     /// Longest body the ring takes.
     fn max_record(&self) -> usize;
-    /// Writes one event, or as much of its text as `body` is. False when there is no room for it now.
-    fn push(&self, event: &mut Outgoing, len: usize) -> bool;
+    /// Writes one event, or as much of its text as `len` says.
+    fn push(&self, event: &mut Outgoing, len: usize) -> Pushed;
     /// Bytes of the ring's arena.
     fn capacity(&self) -> usize;
     /// Records the client has released since the ring was opened.
@@ -157,11 +168,11 @@ impl Outbox {
         self.released.get(&session).copied().unwrap_or(0)
     }
 
-    /// The client is gone: its backlog with it, what it released stays known.
+    /// The client is gone: its backlog with it, what it released stays known. What is still sent to it never counts as released.
     pub fn abandon(&mut self, sink: &impl Sink) {
         self.settle(sink);
         let released = std::mem::take(&mut self.released);
-        *self = Outbox { released, ..Outbox::default() };
+        *self = Outbox { released, settled: u64::MAX, ..Outbox::default() };
     }
 
     /// The session is over: nothing more is asked about it.
@@ -179,18 +190,30 @@ impl Outbox {
         let limit = sink.max_record();
         while event.merge == Merge::Append && event.body.len() > limit {
             let cut = char_boundary(&event.body, limit);
-            if !sink.push(&mut event, cut) {
+            if !self.push(&mut event, cut, sink) {
                 return Some(event);
             }
-            self.record(&event, cut);
             event.body.drain(..cut);
         }
         let len = event.body.len();
-        if !sink.push(&mut event, len) {
-            return Some(event);
+        let written = self.push(&mut event, len, sink);
+        (!written).then_some(event)
+    }
+
+    /// Writes a record and puts it on the books. False when it did not fit.
+    fn push(&mut self, event: &mut Outgoing, bytes: usize, sink: &impl Sink) -> bool {
+        match sink.push(event, bytes) {
+            Pushed::Written => {
+                self.in_ring.push_back(InRing { session: event.session, bytes, sequence: event.sequence });
+                *self.held.entry(event.session).or_default() += bytes;
+                true
+            }
+            Pushed::Full => false,
+            Pushed::Wasted => {
+                self.in_ring.push_back(InRing { session: event.session, bytes: 0, sequence: 0 });
+                false
+            }
         }
-        self.record(&event, len);
-        None
     }
 
     fn keep(&mut self, event: Outgoing) {
@@ -227,11 +250,6 @@ impl Outbox {
     fn over_credit(&self, event: &Outgoing, sink: &impl Sink) -> bool {
         let held = self.held.get(&event.session).copied().unwrap_or(0);
         !event.control && held > 0 && held + event.body.len() > sink.capacity() / 2
-    }
-
-    fn record(&mut self, event: &Outgoing, bytes: usize) {
-        self.in_ring.push_back(InRing { session: event.session, bytes, sequence: event.sequence });
-        *self.held.entry(event.session).or_default() += bytes;
     }
 
     /// Takes what the client has released off the books.
@@ -273,11 +291,14 @@ mod tests {
         room: RefCell<usize>,
         got: RefCell<Vec<(u32, u16, String)>>,
         released: RefCell<u64>,
+        /// The next record becomes one without meaning.
+        wastes: RefCell<bool>,
     }
 
     impl Ring {
         fn new(room: usize) -> Ring {
-            Ring { room: RefCell::new(room), got: RefCell::default(), released: RefCell::new(0) }
+            let (got, released, wastes) = Default::default();
+            Ring { room: RefCell::new(room), got, released, wastes }
         }
 
         fn release(&self, records: usize) {
@@ -294,15 +315,18 @@ mod tests {
         fn max_record(&self) -> usize {
             8
         }
-        fn push(&self, event: &mut Outgoing, len: usize) -> bool {
+        fn push(&self, event: &mut Outgoing, len: usize) -> Pushed {
             let body = &event.body[..len];
             let mut room = self.room.borrow_mut();
             if *room == 0 {
-                return false;
+                return Pushed::Full;
             }
             *room -= 1;
+            if self.wastes.replace(false) {
+                return Pushed::Wasted;
+            }
             self.got.borrow_mut().push((event.session, event.kind, String::from_utf8_lossy(body).into_owned()));
-            true
+            Pushed::Written
         }
         fn capacity(&self) -> usize {
             16
@@ -319,6 +343,31 @@ mod tests {
     fn event(session: u32, kind: u16, body: &str, merge: Merge) -> Outgoing {
         let (control, coalesced, sequence, blob) = Default::default();
         Outgoing { kind, session, correlation: 7, body: body.into(), merge, control, coalesced, sequence, blob }
+    }
+
+    fn numbered(sequence: u32) -> Outgoing {
+        Outgoing { sequence, ..event(1, 3, "x", Merge::Never) }
+    }
+
+    #[test]
+    fn only_what_was_released_counts_as_released() {
+        let (ring, mut outbox) = (Ring::new(10), Outbox::default());
+        outbox.send(numbered(1), &ring);
+        // Something that took a record and is not there comes again, behind it.
+        ring.wastes.replace(true);
+        outbox.send(numbered(2), &ring);
+        assert_eq!(outbox.backlog(1), 1);
+        assert!(outbox.refill(&ring));
+        for (records, released) in [(1, 1), (1, 1), (1, 2)] {
+            ring.release(records);
+            outbox.settle(&ring);
+            assert_eq!(outbox.released(1), released);
+        }
+        // The client is gone; who did not know yet sends on.
+        outbox.abandon(&ring);
+        outbox.send(numbered(3), &ring);
+        outbox.settle(&ring);
+        assert_eq!(outbox.released(1), 2);
     }
 
     #[test]
