@@ -11,6 +11,7 @@ use super::core::Core;
 use super::journal::{ClientState, Event as Kept, SessionState, State};
 use super::outbox::{Merge, Outgoing};
 use super::settings::SessionSettings;
+use crate::protocol::event::Event;
 use crate::protocol::ids::SessionId;
 use crate::task::session::Command;
 
@@ -70,7 +71,7 @@ fn restore_session(core: &Core, client: &Arc<Attachment>, number: u32, known: Se
         .or_else(|_| SessionSettings::new(core.settings.clone(), Map::new()));
     let Ok(settings) = settings else { return };
     let host = core.session_host(number, client);
-    host.expect_asks(known.asks);
+    host.expect_asks(asks(&known));
     let kept = known.events.events.into_iter().map(|event| outgoing(number, event)).collect();
     host.channel().restore(known.events.last, kept);
     let cwd = PathBuf::from(known.cwd);
@@ -79,6 +80,21 @@ fn restore_session(core: &Core, client: &Arc<Attachment>, number: u32, known: Se
     if session.handle.submit(Command::Restore(Box::new(known.progress))).is_err() {
         core.end_session(number);
     }
+}
+
+/// Asks that wait. One that was told and then not kept any more is among the last events.
+fn asks(known: &SessionState) -> Vec<(u64, i64)> {
+    let mut asks = known.asks.clone();
+    for event in &known.events.events {
+        match Event::decode(event.kind, &event.body) {
+            Ok(Event::Ask(ask)) if !asks.iter().any(|(id, _)| *id == event.subject) => {
+                asks.extend(i64::try_from(ask.message).map(|ts| (event.subject, ts)));
+            }
+            Ok(Event::AskResolved(_)) => asks.retain(|(id, _)| *id != event.subject),
+            _ => {}
+        }
+    }
+    asks
 }
 
 fn outgoing(session: u32, event: Kept) -> Outgoing {

@@ -285,9 +285,12 @@ impl SessionHost {
         }
         let number = self.numbers.ask.fetch_add(1, Ordering::Relaxed) + 1;
         let id = AskId::new(self.session, number as u32);
-        self.keep(|| Entry::Ask { session: self.session, ask: id.raw(), ts: message.ts });
-        self.lock().asks.push(OpenAsk { id, ts: message.ts, event: Some(event.clone()) });
+        // Held until all is kept, so that an answer does not overtake it.
+        let mut state = self.lock();
+        state.asks.push(OpenAsk { id, ts: message.ts, event: Some(event.clone()) });
+        // Told first: one that was kept and never told would wait for ever.
         self.send(id.raw(), Event::Ask(event));
+        self.keep(|| Entry::Ask { session: self.session, ask: id.raw(), ts: message.ts });
     }
 
     fn ask_closed(&self, task: String, ts: i64, how: &str) {

@@ -173,6 +173,9 @@ impl State {
             let number = HostRequestId::from_raw(event.subject).index();
             self.numbers.host_request = self.numbers.host_request.max(number);
         }
+        if event.kind == EventKind::Ask.number() {
+            self.numbers.ask = self.numbers.ask.max(AskId::from_raw(event.subject).index());
+        }
         if session != 0 {
             if let Some(session) = self.sessions.get_mut(&session) {
                 session.events.push(event);
