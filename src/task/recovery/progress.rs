@@ -151,8 +151,8 @@ impl Progress {
             Note::Pushed(entry) => self.push(entry),
             Note::Popped { task, result } => self.pop(&task, result),
             other => {
-                // Somebody answered, or a turn is over: it does not go round in a circle.
-                let on = matches!(&other, Note::Sent { .. })
+                // It waits, somebody answered, or a turn is over: it does not go round in a circle.
+                let on = matches!(&other, Note::Sent { .. } | Note::Opened { .. })
                     || matches!(&other, Note::Answered { how, .. } if how == "answered");
                 if on {
                     self.restores = 0;
