@@ -26,6 +26,9 @@ mod harness;
 #[cfg(target_os = "linux")]
 #[path = "cases/hosts.rs"]
 mod hosts;
+#[cfg(target_os = "linux")]
+#[path = "cases/kill.rs"]
+mod kill;
 #[path = "cases/loopback.rs"]
 mod loopback;
 #[path = "cases/protocol_document.rs"]
@@ -38,8 +41,23 @@ mod reading_tools;
 #[path = "cases/recovery.rs"]
 mod recovery;
 #[cfg(target_os = "linux")]
+#[path = "cases/serve_clients.rs"]
+mod serve_clients;
+#[cfg(target_os = "linux")]
 #[path = "cases/serve_command.rs"]
 mod serve_command;
+#[cfg(target_os = "linux")]
+#[path = "cases/serve_hostile.rs"]
+mod serve_hostile;
+#[cfg(target_os = "linux")]
+#[path = "cases/serve_recovery.rs"]
+mod serve_recovery;
+#[cfg(target_os = "linux")]
+#[path = "cases/serve_security.rs"]
+mod serve_security;
+#[cfg(unix)]
+#[path = "cases/served.rs"]
+mod served;
 #[path = "cases/slow_host.rs"]
 mod slow_host;
 #[path = "cases/structure.rs"]

@@ -1,6 +1,7 @@
 //! A host for tests: an engine with folders of its own, a scripted model or a loopback server, events read until one is there.
 //!
-//! A case is a function of a [`Mode`], listed in [`both!`]: it runs with every place an engine can have.
+//! A case is a function of a [`Mode`], listed in [`both!`]: it runs with the engine in the host's process and with an engine
+//! that serves in a process of its own. What only one of them can do says so by its name and is an ordinary test.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,14 +13,21 @@ use lapce_ai::protocol::event::{Event, RequestFailed, event_from_json, event_to_
 use lapce_ai::protocol::request::Request;
 use serde_json::{Value, json};
 
+#[cfg(unix)]
+use crate::served::Served;
+
 /// Time in which whatever a test waits for must have come. Far more than it takes; only a failing test waits that long.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Runs each of these cases in every [`Mode`], as `in_process::<case>`.
+/// Runs each of these cases in every [`Mode`], as `in_process::<case>` and `attached::<case>`.
 macro_rules! both {
     ($($(#[$attribute:meta])* $case:ident,)*) => {
         mod in_process {
             $($(#[$attribute])* #[test] fn $case() { super::$case(crate::harness::Mode::InProcess); })*
+        }
+        #[cfg(unix)]
+        mod attached {
+            $($(#[$attribute])* #[test] fn $case() { super::$case(crate::harness::Mode::Attached); })*
         }
     };
 }
@@ -30,6 +38,9 @@ pub(crate) use both;
 pub enum Mode {
     /// In the host's process.
     InProcess,
+    /// In a process of its own.
+    #[cfg(unix)]
+    Attached,
 }
 
 /// An engine with its folders.
@@ -42,6 +53,8 @@ pub struct Place {
 
 enum Running {
     Here(Engine),
+    #[cfg(unix)]
+    Apart(Served),
 }
 
 impl Mode {
@@ -88,6 +101,8 @@ impl Mode {
                 });
                 Running::Here(engine.unwrap())
             }
+            #[cfg(unix)]
+            Mode::Attached => Running::Apart(Served::start(root, settings, &[])),
         }
     }
 }
@@ -97,6 +112,8 @@ impl Place {
     pub fn reopened(self, turns: &[&str]) -> Place {
         let mode = match &self.engine {
             Running::Here(_) => Mode::InProcess,
+            #[cfg(unix)]
+            Running::Apart(_) => Mode::Attached,
         };
         self.close();
         let Place { engine, workspace, storage, folder } = self;
@@ -119,6 +136,8 @@ impl Place {
     pub fn client(&self, options: ClientOptions) -> Result<Client, String> {
         match &self.engine {
             Running::Here(engine) => engine.client(options).map_err(|error| error.to_string()),
+            #[cfg(unix)]
+            Running::Apart(served) => served.client(options).map_err(|error| error.to_string()),
         }
     }
 
@@ -126,6 +145,8 @@ impl Place {
     pub fn stats(&self) -> Value {
         match &self.engine {
             Running::Here(engine) => engine.stats(),
+            #[cfg(unix)]
+            Running::Apart(_) => self.host(&[]).call(&json!({"type": "engine.stats"})).unwrap(),
         }
     }
 
@@ -133,6 +154,8 @@ impl Place {
     pub fn close(&self) {
         match &self.engine {
             Running::Here(engine) => assert_eq!(engine.close(DEADLINE).sessions_left, 0),
+            #[cfg(unix)]
+            Running::Apart(served) => served.terminate(),
         }
     }
 }
