@@ -190,6 +190,8 @@ impl Server {
         core.on_shutdown(asked.clone());
         core.runtime.clone().block_on(async {
             tokio::select! {
+                // What ends it is watched before the first client is let in, who may ask for the end at once.
+                biased;
                 () = stop => {}
                 () = asked.cancelled() => {}
                 () = unused(&core, *exit_when_unused) => {}
