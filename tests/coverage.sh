@@ -26,7 +26,7 @@ wrapper="$work/instrumented"
 printf '#!/bin/sh\nexec "$@" -Cinstrument-coverage\n' >"$wrapper"
 chmod +x "$wrapper"
 export RUSTC_WORKSPACE_WRAPPER="$wrapper" CARGO_TARGET_DIR="$target" LLVM_PROFILE_FILE="$work/profiles/%p-%m.profraw"
-programs="$(cargo test --no-run --lib --bins --test main --test ring_allocations --message-format=json-render-diagnostics 2>"$work/build.log" |
+programs="$(cargo test --no-run --lib --test main --test ring_allocations --message-format=json-render-diagnostics 2>"$work/build.log" |
   sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | sort -u)" || { tail -n 40 "$work/build.log"; exit 1; }
 run() { cargo test --quiet "$@" >>"$work/tests.log" 2>&1 || { tail -n 40 "$work/tests.log"; exit 1; }; }
 run --lib -- transport:: protocol::
