@@ -23,7 +23,8 @@ fi
 
 # Only our own crate is instrumented; what it depends on is shared with ordinary builds.
 wrapper="$work/instrumented"
-printf '#!/bin/sh\nexec "$@" -Cinstrument-coverage\n' >"$wrapper"
+# (bash, as other shells drop the variables with a dash in which cargo names programs)
+printf '#!/usr/bin/env bash\nexec "$@" -Cinstrument-coverage\n' >"$wrapper"
 chmod +x "$wrapper"
 export RUSTC_WORKSPACE_WRAPPER="$wrapper" CARGO_TARGET_DIR="$target" LLVM_PROFILE_FILE="$work/profiles/%p-%m.profraw"
 programs="$(cargo test --no-run --lib --test main --test ring_allocations --message-format=json-render-diagnostics 2>"$work/build.log" |
