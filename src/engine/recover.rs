@@ -27,11 +27,16 @@ pub fn restore(core: &Arc<Core>, state: State) {
     }
     for (number, known) in state.sessions {
         match clients.get(&known.client) {
-            Some(client) => restore_session(core, client, number, known),
-            // Nobody can ever ask for it.
-            None => core.keep(|| super::journal::Entry::SessionEnded { number }),
+            Some(client) if has_begun(&known) => restore_session(core, client, number, known),
+            // Nobody can ever ask for it, or its request is sent again and opens another.
+            _ => core.keep(|| super::journal::Entry::SessionEnded { number }),
         }
     }
+}
+
+/// Whether the request that opened the session took effect: before there is a task, there is nothing to go on with.
+fn has_begun(session: &SessionState) -> bool {
+    session.progress.task().is_some()
 }
 
 fn restore_client(core: &Core, number: u32, known: ClientState, owed: HashMap<u64, Value>) -> Arc<Attachment> {
@@ -45,7 +50,7 @@ fn restore_client(core: &Core, number: u32, known: ClientState, owed: HashMap<u6
 /// Requests that were carried out and not answered, with their answers, by client.
 fn owed(core: &Core, state: &State) -> HashMap<u32, HashMap<u64, Value>> {
     let mut owed: HashMap<u32, HashMap<u64, Value>> = HashMap::new();
-    for (number, session) in &state.sessions {
+    for (number, session) in state.sessions.iter().filter(|(_, session)| has_begun(session)) {
         let id = SessionId::new(core.generation, *number);
         let answer = json!({"task": session.progress.task(), "session": id.raw()});
         owed.entry(session.client).or_default().insert(session.request, answer);
