@@ -316,7 +316,7 @@ fn nonsense_in_the_region_ends_the_connection_or_is_answered() {
             for _ in 0..=noise(&mut state) % 40 {
                 let at = PAGE + noise(&mut state) as usize % (REGION_LEN - PAGE - 8);
                 // Small numbers look more like slots than large ones.
-                let value = if noise(&mut state) % 2 == 0 { noise(&mut state) } else { noise(&mut state) % 9 };
+                let value = if noise(&mut state).is_multiple_of(2) { noise(&mut state) } else { noise(&mut state) % 9 };
                 bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
             }
             // The first slot says that it is committed.
@@ -357,7 +357,7 @@ fn scribbling() {
         let start = ring_of_ours();
         for _ in 0..50 {
             let at = SLOTS as u64 * (noise(&mut state) % 2) + noise(&mut state) % 0x400 * 4 % (PAGE as u64);
-            let at = if noise(&mut state) % 3 == 0 {
+            let at = if noise(&mut state).is_multiple_of(3) {
                 PAGE as u64 + noise(&mut state) % 0x200
             } else {
                 at.max(HEADER_LEN as u64)

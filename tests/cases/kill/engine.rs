@@ -34,7 +34,6 @@ impl Moment {
 }
 
 #[test]
-#[ignore = "asks of restored sessions are still lost now and then"]
 fn a_killed_engine_loses_nothing() {
     let (mut dice, scene) = (Dice::new(), Scene::new());
     let mut host = Follower::new(Client::attach(scene.site.starting(None)).unwrap());

@@ -90,7 +90,7 @@ impl Follower {
     }
 
     pub fn start(&mut self, lane: usize, workspace: &std::path::Path) {
-        let asks = lane % 2 == 0;
+        let asks = lane.is_multiple_of(2);
         let settings = json!({"alwaysAllowWrite": !asks, "alwaysAllowExecute": !asks});
         let task = json!({"type": "task.start", "workspace": workspace, "text": "Work.", "settings": settings});
         self.submit(&task, Purpose::Start { lane });
@@ -155,7 +155,7 @@ impl Follower {
 
     /// What is known of sessions that have not come to their end.
     pub fn describe(&self) -> String {
-        let unfinished = |id: &u64| self.sessions.get(id).is_none_or(|session| !session.completed);
+        let unfinished = |id: &u64| *id != 0 && self.sessions.get(id).is_none_or(|session| !session.completed);
         let last: Vec<&String> = self.last.iter().filter(|(id, _)| unfinished(id)).map(|(_, event)| event).collect();
         let last = &last[last.len().saturating_sub(40)..];
         format!("asks {:?}, requests {:?}, last events {last:#?}", self.asks, self.open)
@@ -241,8 +241,12 @@ impl Follower {
             (Purpose::Respond { .. }, Ok(_)) => {}
             // A restored session that asked something else: told above.
             (Purpose::Respond { ask }, Err(kind)) => {
-                assert!(kind == "stale" && !self.asks.contains_key(&ask), "the answer to {ask:x} was refused: {kind}");
-                assert!(self.superseded > 0, "the answer to {ask:x} was refused: {kind}");
+                assert!(
+                    kind == "stale" && !self.asks.contains_key(&ask),
+                    "the answer to {ask:x} was refused: {kind} {}",
+                    self.describe()
+                );
+                assert!(self.superseded > 0, "the answer to {ask:x} was refused: {kind} {}", self.describe());
             }
             (purpose, Err(kind)) => panic!("{purpose:?} failed: {kind}"),
         }

@@ -1,5 +1,6 @@
 //! What the tests share: chance that can be repeated, and an engine's site with the work that is done there.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
@@ -44,7 +45,8 @@ impl Dice {
 impl Drop for Dice {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("LAPCE_AI_KILL_SEED={}", self.seed);
+            // Written past the capture of test output, which may be cut.
+            let _ = writeln!(std::io::stderr(), "LAPCE_AI_KILL_SEED={}", self.seed);
         }
     }
 }
@@ -81,7 +83,7 @@ impl Drop for Scene {
         self.kill_engine();
         if std::thread::panicking() {
             let stderr = std::fs::read_to_string(self.site.stderr()).unwrap_or_default();
-            eprintln!("{}: {stderr}", self.folder.path().display());
+            let _ = writeln!(std::io::stderr(), "the engine said: {stderr}");
         }
     }
 }
