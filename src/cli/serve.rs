@@ -95,6 +95,7 @@ impl Serve {
                     eprintln!("lapce-ai: {reason}");
                     Ok(ExitCode::from(EXIT_ALREADY_RUNNING))
                 }
+                Some(ServeError::NotNeeded) => Ok(ExitCode::SUCCESS),
                 _ => {
                     tell(failure.to_string().as_bytes());
                     Err(failure)

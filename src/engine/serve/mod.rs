@@ -94,6 +94,9 @@ pub enum ServeError {
     /// Another engine runs for this user.
     #[error("an engine runs already: {0} is locked")]
     Running(PathBuf),
+    /// A standby whose engine ended in order.
+    #[error("the engine that this one waited for has ended in order")]
+    NotNeeded,
     /// The engine cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -122,7 +125,7 @@ pub struct Server {
     spare: Option<Spare>,
     socket: PathBuf,
     /// Held until the process ends.
-    _locks: [InstanceLock; 2],
+    locks: [InstanceLock; 2],
 }
 
 impl Server {
@@ -169,7 +172,7 @@ impl Server {
         };
         let json = options.json.as_deref().map(Listener::bind).transpose()?;
         let (exit_when_unused, spare) = (options.exit_when_unused, options.spare);
-        Ok(Server { engine, listener, json, exit_when_unused, spare, socket, _locks: [instance, journal_lock] })
+        Ok(Server { engine, listener, json, exit_when_unused, spare, socket, locks: [instance, journal_lock] })
     }
 
     /// The socket that clients connect to.
@@ -205,6 +208,8 @@ impl Server {
             let _ = spare.wait();
         }
         engine.close(CLOSE_LIMIT);
+        // A standby that somebody else started would take over all the same; where this cannot be written, it does.
+        let _ = self.locks[0].retire();
         Ok(())
     }
 }
@@ -212,7 +217,7 @@ impl Server {
 fn lock(path: &Path, wait: bool) -> Result<InstanceLock, ServeError> {
     let system = |cause| ServeError::System { what: format!("lock {}", path.display()), cause };
     if wait {
-        return InstanceLock::acquire(path).map_err(system);
+        return InstanceLock::acquire(path).map_err(system)?.ok_or(ServeError::NotNeeded);
     }
     InstanceLock::try_acquire(path).map_err(system)?.ok_or_else(|| ServeError::Running(path.to_owned()))
 }

@@ -4,16 +4,19 @@ use super::place;
 use rustix::fs::{FlockOperation, flock, ftruncate};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+/// What stands in the file of a lock whose holder ended in order.
+const RETIRED: &[u8] = b"ended\n";
 
 /// The right to be the engine of a folder. Held until it is dropped or its process ends, however it ends.
 ///
 /// The file stays: it says by its lock, not by its existence, whether an engine runs. The process id in it is for people.
 #[derive(Debug)]
 pub struct InstanceLock {
-    _file: File,
+    file: File,
 }
 
 impl InstanceLock {
@@ -30,19 +33,34 @@ impl InstanceLock {
         }
     }
 
-    /// Waits until the lock is free and takes it: for an engine in reserve. Blocks its thread, without limit.
+    /// Takes the lock, waiting until it is free: for an engine in reserve. `None` when whoever was waited for
+    /// [retired](Self::retire): nobody is to take its place. Blocks its thread, without limit.
     ///
     /// # Errors
     /// As [`try_acquire`](Self::try_acquire).
-    pub fn acquire(path: &Path) -> io::Result<InstanceLock> {
-        let file = open(path)?;
+    pub fn acquire(path: &Path) -> io::Result<Option<InstanceLock>> {
+        if let Some(lock) = Self::try_acquire(path)? {
+            return Ok(Some(lock));
+        }
+        let mut file = open(path)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return signed(file),
+                Ok(()) => break,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        let mut said = Vec::new();
+        (&mut file).take(RETIRED.len() as u64).read_to_end(&mut said)?;
+        if said == RETIRED { Ok(None) } else { signed(file).map(Some) }
+    }
+
+    /// Its holder ends in order: who waits for the lock need not take over.
+    ///
+    /// # Errors
+    /// The system's refusal to write.
+    pub fn retire(&self) -> io::Result<()> {
+        write(&self.file, RETIRED)
     }
 }
 
@@ -59,8 +77,13 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn signed(mut file: File) -> io::Result<InstanceLock> {
-    ftruncate(&file, 0)?;
-    writeln!(file, "{}", std::process::id())?;
-    Ok(InstanceLock { _file: file })
+fn signed(file: File) -> io::Result<InstanceLock> {
+    write(&file, format!("{}\n", std::process::id()).as_bytes())?;
+    Ok(InstanceLock { file })
+}
+
+fn write(mut file: &File, text: &[u8]) -> io::Result<()> {
+    file.rewind()?;
+    ftruncate(file, 0)?;
+    file.write_all(text)
 }

@@ -125,12 +125,20 @@ fn one_holds_the_lock_and_the_next_gets_it_from_him() {
     assert!(InstanceLock::try_acquire(&path).unwrap().is_none());
     let waiting = std::thread::spawn({
         let path = path.clone();
-        move || InstanceLock::acquire(&path).unwrap()
+        move || InstanceLock::acquire(&path).unwrap().unwrap()
     });
     drop(held);
     let held = waiting.join().unwrap();
     assert!(InstanceLock::try_acquire(&path).unwrap().is_none());
+    // The end of one that ends in order is nobody's beginning, unless somebody comes after it.
+    let waiting = std::thread::spawn({
+        let path = path.clone();
+        move || InstanceLock::acquire(&path).unwrap()
+    });
+    held.retire().unwrap();
     drop(held);
+    // Too late to have waited, it is the next engine.
+    assert!(waiting.join().unwrap().is_none_or(|next| next.retire().is_ok()));
     assert!(path.exists() && InstanceLock::try_acquire(&path).unwrap().is_some());
 
     set_mode(&path, 0o644);
