@@ -56,7 +56,7 @@ fn owed(core: &Core, state: &State) -> HashMap<u32, HashMap<u64, Value>> {
         owed.entry(session.client).or_default().insert(session.request, answer);
     }
     for (number, client) in &state.clients {
-        let waits = |ask: u64| state.sessions.values().any(|session| session.asks.iter().any(|(id, _)| *id == ask));
+        let waits = |ask: u64| state.sessions.values().any(|session| waits(session, ask));
         // One whose ask still waits had no effect: sent again, it is carried out.
         let taken = client.responded.iter().filter(|(_, ask)| !waits(*ask));
         owed.entry(*number).or_default().extend(taken.map(|(request, _)| (*request, Value::Null)));
@@ -85,6 +85,12 @@ fn restore_session(core: &Core, client: &Arc<Attachment>, number: u32, known: Se
     if session.handle.submit(Command::Restore(Box::new(known.progress))).is_err() {
         core.end_session(number);
     }
+}
+
+/// Whether nobody has answered this ask. The task knows before the host is told.
+fn waits(session: &SessionState, ask: u64) -> bool {
+    let ts = asks(session).into_iter().find_map(|(id, ts)| (id == ask).then_some(ts));
+    ts.is_some_and(|ts| session.progress.waiting().any(|(_, open)| open == ts))
 }
 
 /// Asks that wait. One that was told and then not kept any more is among the last events.
