@@ -27,7 +27,7 @@ use super::surroundings;
 use crate::edit::disk::DiskEditor;
 use crate::edit::view::Editor;
 use crate::prompt::text::Texts;
-use crate::protocol::event::SessionState;
+use crate::protocol::event::{Event, SessionState};
 use crate::protocol::hello::WelcomeSession;
 use crate::protocol::ids::SessionId;
 use crate::providers::{self, Wording};
@@ -67,6 +67,8 @@ pub struct Core {
     next_pair: AtomicU64,
     next_session: AtomicU32,
     closed: AtomicBool,
+    /// What the first client is to be told.
+    untold: Mutex<Vec<Event>>,
     /// Cancelled by a request to end the process, when the engine has one of its own.
     shutdown: OnceLock<CancellationToken>,
     /// Told whenever a session has ended.
@@ -171,6 +173,7 @@ impl Core {
             next_pair: AtomicU64::new(surroundings::now_ns() / 1000),
             next_session: AtomicU32::new(1),
             closed: AtomicBool::new(false),
+            untold: Mutex::default(),
             shutdown: OnceLock::new(),
             ended: Notify::new(),
             connections: Notify::new(),
@@ -199,7 +202,20 @@ impl Core {
 
     /// Takes in a client.
     pub fn admit(&self, client: Arc<Attachment>) {
+        for event in std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner)) {
+            client.channel.send(0, event);
+        }
         self.clients().insert(client.number, client);
+    }
+
+    /// Tells all clients something of the engine itself; when there is none, the first that comes.
+    pub fn announce(&self, event: Event) {
+        let clients = self.attachments();
+        if clients.is_empty() {
+            self.untold.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+            return;
+        }
+        clients.iter().for_each(|client| client.channel.send(0, event.clone()));
     }
 
     /// Connects a client: it gets back its sessions, and from then on what happens in them. `seen` is the last sequence it got

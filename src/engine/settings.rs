@@ -135,15 +135,29 @@ pub fn public_view(settings: &Settings, keys: &[String]) -> Value {
     Value::Object(all)
 }
 
-/// Settings as they may be written to a file: without those that are secrets or hold one.
+/// Settings as they may be written to a file: secrets are there and empty. Left out, they would be taken from the engine's
+/// settings when these are read again, and sent to where only this session sends its own.
 pub fn without_secrets(values: &Map<String, Value>) -> Value {
-    let holds_secret = |key: &str, value: &Value| {
-        let mut shown = value.clone();
-        hide_secrets((&key.to_owned(), &mut shown));
-        shown != *value
-    };
-    let plain = values.iter().filter(|(key, value)| !holds_secret(key, value));
-    Value::Object(plain.map(|(key, value)| (key.clone(), value.clone())).collect())
+    let mut plain = values.clone();
+    plain.iter_mut().for_each(empty_secrets);
+    Value::Object(plain)
+}
+
+/// Empties secrets, at any depth.
+fn empty_secrets((key, value): (&String, &mut Value)) {
+    match value {
+        _ if is_secret(key) => {
+            *value = match value {
+                Value::String(_) => Value::String(String::new()),
+                Value::Object(_) => Value::Object(Map::new()),
+                Value::Array(_) => Value::Array(Vec::new()),
+                _ => Value::Null,
+            }
+        }
+        Value::Object(object) => object.iter_mut().for_each(empty_secrets),
+        Value::Array(items) => items.iter_mut().for_each(|item| empty_secrets((key, item))),
+        _ => {}
+    }
 }
 
 /// Puts a note in the place of a secret, at any depth.
@@ -226,6 +240,23 @@ mod tests {
         let error = engine.set(object(json!({"mode": "ask", "writeDelayMs": "soon"}))).unwrap_err();
         assert_eq!(error.place, "writeDelayMs");
         assert_eq!(engine.current().mode, "code");
+    }
+
+    #[test]
+    fn secrets_are_kept_as_empty_so_that_the_engines_do_not_take_their_place() {
+        let own = object(json!({
+            "openAiBaseUrl": "http://own", "openAiApiKey": "sk-1", "openAiHeaders": {"x": "sk-2"},
+            "profiles": [{"work": {"apiKey": "sk-3", "model": "m"}}],
+        }));
+        let kept = without_secrets(&own);
+        let expected = json!({
+            "openAiBaseUrl": "http://own", "openAiApiKey": "", "openAiHeaders": {},
+            "profiles": [{"work": {"apiKey": "", "model": "m"}}],
+        });
+        assert_eq!(kept, expected);
+        let engine = Arc::new(EngineSettings::new(object(json!({"openAiApiKey": "sk-engine"}))).unwrap());
+        let session = SessionSettings::new(engine, object(kept)).unwrap();
+        assert!(!format!("{}", serde_json::to_string(&*session.current()).unwrap()).contains("sk-engine"));
     }
 
     #[test]

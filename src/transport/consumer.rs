@@ -285,6 +285,9 @@ impl Consumer {
     /// for `spin` first.
     pub(super) fn wait(&mut self, timeout: Option<Duration>, spin: Duration, is_over: impl Fn() -> bool) -> Waited {
         let begin = Instant::now();
+        if !spin.is_zero() {
+            self.cursor.sleeper.pause(&self.sleep_epoch);
+        }
         if self.spin(timeout.map_or(spin, |timeout| spin.min(timeout))) {
             return Waited::Ready;
         }

@@ -35,6 +35,8 @@ impl LastRung {
 #[derive(Debug, Default)]
 pub struct Sleeper {
     epoch: u32,
+    /// The bell may ring for a sleep that was given up.
+    may_ring: bool,
 }
 
 impl Sleeper {
@@ -47,19 +49,28 @@ impl Sleeper {
     /// new sleep: the bell may have rung for a record behind one that is not committed yet, and that one's producer
     /// must ring again.
     pub fn arm(&mut self, sleep_epoch: &AtomicU32, drain: impl FnOnce()) {
-        if self.is_armed() {
+        if self.is_armed() || std::mem::take(&mut self.may_ring) {
             drain();
-            self.epoch = self.epoch.wrapping_add(2);
-        } else {
-            self.epoch = self.epoch.wrapping_add(1);
         }
+        self.epoch = self.epoch.wrapping_add(if self.is_armed() { 2 } else { 1 });
         sleep_epoch.store(self.epoch, Ordering::SeqCst);
+    }
+
+    /// Ends the sleep, when there is one, for a consumer that looks on without sleeping: producers stop paying for the bell.
+    /// It may have rung already, and is silenced when the consumer sleeps after all.
+    pub fn pause(&mut self, sleep_epoch: &AtomicU32) {
+        if self.is_armed() {
+            self.may_ring = true;
+            self.epoch = self.epoch.wrapping_add(1);
+            sleep_epoch.store(self.epoch, Ordering::SeqCst);
+        }
     }
 
     /// Ends the sleep, when there is one, and silences the bell.
     pub fn disarm(&mut self, sleep_epoch: &AtomicU32, drain: impl FnOnce()) {
         if self.is_armed() {
             self.epoch = self.epoch.wrapping_add(1);
+            self.may_ring = false;
             sleep_epoch.store(self.epoch, Ordering::SeqCst);
             drain();
         }

@@ -402,7 +402,7 @@ fn a_stopped_task_waits_at_its_resume_question() {
     }
 }
 
-/// Whatever kills a session again and again is not done again and again.
+/// Whatever kills a session again and again is not done again and again; a question that waits is given more time.
 #[test]
 fn the_third_restoring_asks_instead() {
     let script =
@@ -410,7 +410,7 @@ fn the_third_restoring_asks_instead() {
     let mut world = World::new(&script, &approving());
     let (_, cuts) = world.run_whole();
     for cut in &cuts {
-        let went_on = world.run_after_restores(cut, 2);
+        let went_on = world.run_after_restores(cut, if cut.waits() { 16 } else { 2 });
         let on = matches!(went_on.waiting, Some(Ask::ResumeTask | Ask::ResumeCompletedTask));
         assert!(on, "cut after note {}: {:?}", cut.number, went_on.waiting);
         assert_eq!(went_on.open.len(), 1);

@@ -272,10 +272,11 @@ fn a_lock_by_a_link_is_refused_and_its_target_left_alone() {
 fn no_key_is_found_in_any_file_of_a_serving_engine() {
     const KEYS: [&str; 2] = ["sk-engine-4711", "sk-session-0815"];
     let (_folder, root) = open_folder();
-    // Servers that send the key back, as some do in their error texts.
+    // Servers that send the key back, as some do in their error texts; after the restart they are not given it any more.
     let [engines, own] = KEYS.map(|key| {
-        let said = format!(r#"{{"error":{{"message":"Incorrect API key provided: {key}"}}}}"#);
-        server(vec![Reply::Close(plain("401 Unauthorized", "application/json", &said))])
+        let said = |key: &str| format!(r#"{{"error":{{"message":"Incorrect API key provided: {key}"}}}}"#);
+        let said = [said(key), said("none")];
+        server(said.map(|said| Reply::Close(plain("401 Unauthorized", "application/json", &said))).into())
     });
     let settings =
         json!({"apiProvider": "openai", "openAiBaseUrl": engines, "openAiApiKey": KEYS[0], "openAiModelId": "m"});

@@ -14,8 +14,9 @@ use crate::transport::attach::{ConnectError, Connected, connect};
 
 /// First and longest pause between two tries.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
-/// How long an engine that is being started by somebody else may take before we start one again.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long, first and at most, an engine that is being started by somebody else may take before we start one again. The
+/// lock of one that was just killed is held until the system has taken its process apart: often a moment longer.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 /// Least and most time for one try.
 const ONE_TRY: Duration = Duration::from_millis(50);
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -31,7 +32,7 @@ impl Contact {
     pub fn establish(&self, hello: &Hello, deadline: Instant) -> Result<(ClientEnd, Welcome), AttachError> {
         let socket = self.runtime_dir.join(SOCKET);
         let mut pause = PAUSE.0;
-        let mut start_again = Instant::now();
+        let (mut start_again, mut patience) = (Instant::now(), PATIENCE.0);
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).clamp(ONE_TRY, HANDSHAKE);
             let cause = match connect(&socket, hello, surroundings::now_ns(), left) {
@@ -49,7 +50,8 @@ impl Contact {
             {
                 let started = self.run(start, deadline)?;
                 // Whoever holds the lock will answer soon; should it die instead, somebody must take its place.
-                start_again = Instant::now() + PATIENCE;
+                start_again = Instant::now() + patience;
+                patience = (patience * 2).min(PATIENCE.1);
                 match started {
                     Started::Ready => continue,
                     Started::Failed(reason) => return Err(AttachError::NotStarted(reason)),

@@ -278,11 +278,9 @@ fn tell_of(core: &Core, report: &Report) {
     }
 }
 
+/// Tells all clients, or the first that comes.
 fn log(core: &Core, level: LogLevel, message: String) {
-    for client in core.attachments() {
-        let log = Log { level, target: "journal".into(), message: message.clone() };
-        client.channel.send(0, Event::Log(log));
-    }
+    core.announce(Event::Log(Log { level, target: "journal".into(), message }));
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ use crate::tools;
 
 /// Restored so often without getting on, a session asks whether to go on instead: what it does may be what kills it.
 const CIRCLE: u32 = 2;
+/// As [`CIRCLE`], for a session that waits for an answer: waiting kills nobody, but getting there again might.
+const CIRCLE_WAITING: u32 = 16;
 
 /// What is known of an answer that was being read or worked on.
 pub(in crate::task) struct RestoredTurn {
@@ -48,13 +50,14 @@ impl Manager {
             services.host.emit(TaskEvent::MessageUpdated { task: task.to_owned(), message: message.clone() });
         }
         keep(services.host.as_ref(), || Note::Restored);
+        let waits = progress.waiting().next().is_some();
+        let in_a_circle = progress.restores >= if waits { CIRCLE_WAITING } else { CIRCLE };
         if let Some(mode) = progress.mode {
             if services.settings.current().mode != mode {
                 services.settings.set_mode(&mode);
             }
             services.host.emit(TaskEvent::Mode(mode));
         }
-        let in_a_circle = progress.restores >= CIRCLE;
         let mut tasks: Vec<(Arc<Task>, TaskProgress, Stored)> = Vec::with_capacity(progress.tasks.len());
         for known in progress.tasks.into_iter().filter(|known| is_plain_name(&known.entry.id)) {
             let entry = &known.entry;

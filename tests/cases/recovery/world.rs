@@ -72,6 +72,15 @@ pub struct Cut {
     files: Tree,
 }
 
+impl Cut {
+    /// Whether a question waits.
+    pub fn waits(&self) -> bool {
+        let mut progress = Progress::default();
+        self.known.notes.iter().for_each(|note| progress.apply(note));
+        progress.waiting().next().is_some()
+    }
+}
+
 /// How a run ended.
 pub struct Ended {
     pub files: BTreeMap<PathBuf, Vec<u8>>,
