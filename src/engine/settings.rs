@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(kept, expected);
         let engine = Arc::new(EngineSettings::new(object(json!({"openAiApiKey": "sk-engine"}))).unwrap());
         let session = SessionSettings::new(engine, object(kept)).unwrap();
-        assert!(!format!("{}", serde_json::to_string(&*session.current()).unwrap()).contains("sk-engine"));
+        assert!(!serde_json::to_string(&*session.current()).unwrap().contains("sk-engine"));
     }
 
     #[test]
