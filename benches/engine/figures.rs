@@ -165,7 +165,7 @@ fn stream(server: &str) -> Vec<f64> {
     host.result();
     reset_peak();
     let before = (cpu(), memory().0);
-    host.start(FLOOD);
+    host.begin(FLOOD);
     let mut bytes = 0;
     host.until(|_, event| {
         match event {

@@ -29,9 +29,14 @@ impl Host {
         Host { client, _engine: engine, folder }
     }
 
-    /// Starts a task that `model` answers, in a session of its own; gives the session.
-    pub fn start(&self, model: &str) -> u64 {
+    /// Starts a task that `model` answers, in a session of its own, and reads nothing.
+    pub fn begin(&self, model: &str) {
         self.submit(start(&self.folder, model));
+    }
+
+    /// As [`begin`](Self::begin); gives the session. Its first events may come before that, and are passed over.
+    pub fn start(&self, model: &str) -> u64 {
+        self.begin(model);
         self.until(|_, event| match event {
             Event::RequestDone(done) => done.result.value()["session"].as_u64(),
             _ => None,
