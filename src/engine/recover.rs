@@ -71,10 +71,11 @@ fn owed(core: &Core, state: &State) -> HashMap<u32, HashMap<u64, Value>> {
 
 fn restore_session(core: &Core, client: &Arc<Attachment>, number: u32, known: SessionState) {
     let own: Map<String, Value> = serde_json::from_str(&known.settings).unwrap_or_default();
-    // Settings were checked when they were kept; engine settings that changed since may refuse them.
-    let settings = SessionSettings::new(core.settings.clone(), own)
-        .or_else(|_| SessionSettings::new(core.settings.clone(), Map::new()));
-    let Ok(settings) = settings else { return };
+    // Settings were checked when they were kept. One that cannot be read any more must not widen what the session may do to what
+    // the engine's settings allow: the session ends, and its task stays in the history.
+    let Ok(settings) = SessionSettings::new(core.settings.clone(), own) else {
+        return core.keep(|| super::journal::Entry::SessionEnded { number });
+    };
     let host = core.session_host(number, client);
     host.expect_asks(asks(&known));
     let kept = known.events.events.into_iter().map(|event| outgoing(number, event)).collect();
