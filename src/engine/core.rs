@@ -131,7 +131,13 @@ impl Core {
             now: Arc::new(std::time::SystemTime::now),
             random: Arc::new(surroundings::random),
         };
-        let providers = providers::Surroundings { http, wording };
+        let environment = surroundings::environment_text();
+        let providers = providers::Surroundings {
+            environment: Arc::new(move |name| environment.get(name).cloned()),
+            home: home.clone(),
+            storage: storage.clone(),
+            ..providers::Surroundings::new(http, wording)
+        };
         let history = History::new(storage.join("task_history.json"));
         runtime.spawn(history.clone().keep_saved());
         let surroundings = Surroundings {

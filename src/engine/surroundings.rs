@@ -68,6 +68,13 @@ pub fn environment() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
     std::env::vars_os().collect()
 }
 
+/// The environment as providers see it: variables whose name and value are text.
+pub fn environment_text() -> std::collections::HashMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// The `lapce-ai` program: beside the running executable, else the first on the search path, else by its bare name.
 pub fn program() -> PathBuf {
     let name = format!("lapce-ai{}", std::env::consts::EXE_SUFFIX);

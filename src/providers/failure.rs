@@ -51,6 +51,48 @@ pub fn wrap(failure: &Failure, provider: &str, key: &SecretString, wording: &Wor
     completion_error(provider, &without_key(message(failure, wording), key), wording)
 }
 
+/// Whose client library words the message of a failed answer (spec 07 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sdk {
+    /// `error.message`, else `error`, else the body.
+    OpenAi,
+    /// The body's top-level `message`, else the whole body.
+    Anthropic,
+}
+
+/// The failure as a provider reports it that does not wrap its errors: status, code and the vendor's `error` survive.
+pub fn raw(failure: &Failure, sdk: Sdk, key: &SecretString, wording: &Wording) -> ProviderError {
+    let text = |failure: &Failure| without_key(message(failure, wording), key);
+    let Failure::Http(HttpFailure::Status { status, body, .. }) = failure else {
+        return ProviderError::new(text(failure));
+    };
+    let parsed = serde_json::from_str::<Value>(body).ok();
+    let words = match sdk {
+        Sdk::OpenAi => status_message(body),
+        Sdk::Anthropic => match parsed.as_ref().map(|body| body.get("message").and_then(Value::as_str)) {
+            Some(Some(words)) => Some(words.to_owned()),
+            _ => Some(body.trim().to_owned()).filter(|body| !body.is_empty()),
+        },
+    };
+    let message = match words {
+        Some(words) => without_key(format!("{status} {words}"), key),
+        None => text(failure),
+    };
+    let error = parsed.and_then(|mut body| match sdk {
+        Sdk::OpenAi => body.get_mut("error").map(Value::take),
+        Sdk::Anthropic => Some(body),
+    });
+    let code = match error.as_ref().and_then(|error| error.get("code")) {
+        Some(Value::String(code)) => Some(code.clone()),
+        Some(Value::Number(code)) => Some(code.to_string()),
+        _ => None,
+    };
+    // What is repeated of the vendor's body must not hold the key either.
+    let error = error.map(|error| without_key(error.to_string(), key));
+    let details = error.and_then(|text| Some(("error".to_owned(), serde_json::from_str(&text).ok()?)));
+    ProviderError { message, status: Some(*status), code, details: details.into_iter().collect() }
+}
+
 /// `provider.completion_error`.
 pub fn completion_error(provider: &str, message: &str, wording: &Wording) -> ProviderError {
     ProviderError::worded(wording, "provider.completion_error", &[("provider", provider), ("message", message)])
@@ -67,7 +109,7 @@ fn message(failure: &Failure, wording: &Wording) -> String {
         Failure::Http(HttpFailure::Transport(TransportError::Connection(cause))) => {
             say("provider.connection_error", &[("cause", cause)])
         }
-        Failure::Http(HttpFailure::Status { status, body }) => match status_message(body) {
+        Failure::Http(HttpFailure::Status { status, body, .. }) => match status_message(body) {
             Some(message) => format!("{status} {message}"),
             None => say("provider.no_body", &[("status", &status.to_string())]),
         },

@@ -4,6 +4,8 @@
 //! yield [`StreamChunk`]s. Stream decoding is separate from I/O, so that it can be tested on byte slices. [`create`]
 //! chooses the provider of a profile.
 //!
+//! [`Surroundings`] come from the engine; [`models`] knows the built-in model tables and keeps fetched lists.
+//!
 //! Nothing here reads the environment, the clock or the text catalogue; keys are held as secrets and appear neither in
 //! errors nor in `Debug`.
 
@@ -14,25 +16,30 @@ mod error;
 mod failure;
 pub mod http;
 mod model;
+pub mod models;
 pub mod openai;
+mod options;
 pub mod params;
 pub mod replay;
 pub mod sse;
 mod stream;
+mod surroundings;
 pub mod tag_matcher;
 mod think;
 pub mod tokens;
 mod usage;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-pub use create::{Surroundings, create};
+pub use create::create;
 pub use error::{ProviderError, Wording};
 pub use model::{ApiProtocol, model_id_of, router_name};
+pub use surroundings::{Environment, Surroundings};
 pub use usage::Usage;
 
 pub use crate::protocol::model::{Model, ModelInfo};
@@ -82,6 +89,10 @@ pub struct RequestMetadata {
     pub previous_response_id: Option<String>,
     /// Do not go on from an earlier response.
     pub suppress_previous_response_id: bool,
+    /// Whether the provider may store the answer (OpenAI Responses); absent: yes.
+    pub store: Option<bool>,
+    /// Workspace folder of the task, in which subprocess providers run.
+    pub workspace: Option<PathBuf>,
 }
 
 /// One request for a streamed answer.

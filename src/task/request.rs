@@ -177,6 +177,8 @@ impl Task {
             mode: Some(settings.mode.clone()),
             previous_response_id: previous,
             suppress_previous_response_id: suppress,
+            store: None,
+            workspace: Some(self.cwd.clone()),
         }
     }
 

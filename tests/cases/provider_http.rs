@@ -117,14 +117,12 @@ async fn read_request(connection: &mut BufReader<TcpStream>) -> Option<String> {
 }
 
 fn surroundings() -> Surroundings {
-    Surroundings {
-        http: Http {
-            transport: Arc::new(Client::default()),
-            now: Arc::new(|| SystemTime::UNIX_EPOCH),
-            random: Arc::new(|| 1.0),
-        },
-        wording: Arc::new(|id, variables| format!("{id}{variables:?}")),
-    }
+    let http = Http {
+        transport: Arc::new(Client::default()),
+        now: Arc::new(|| SystemTime::UNIX_EPOCH),
+        random: Arc::new(|| 1.0),
+    };
+    Surroundings::new(http, Arc::new(|id, variables| format!("{id}{variables:?}")))
 }
 
 fn event(text: &str) -> String {

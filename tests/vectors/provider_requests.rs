@@ -70,9 +70,6 @@ impl HttpTransport for Stub {
 
 fn run(input: &Value) -> Outcome {
     let provider = input["provider"].as_str().unwrap_or("");
-    if provider != "openai" {
-        return Outcome::Missing(provider.to_owned());
-    }
     let stub = Arc::new(Stub {
         responses: match &input["responses"] {
             Value::Array(responses) => responses.clone(),
@@ -91,7 +88,12 @@ fn run(input: &Value) -> Outcome {
         "transform.tool_result.image_placeholder" => "⟦IMG_NEXT_USER⟧".to_owned(),
         id => format!("⟦{id}⟧"),
     });
-    let provider = create(&settings, &Surroundings { http, wording }).expect("a provider");
+    let surroundings = Surroundings::new(http, wording);
+    let provider = match create(&settings, &surroundings) {
+        Ok(provider) => provider,
+        Err(error) if error.message == "⟦provider.not_available⟧" => return Outcome::Missing(provider.to_owned()),
+        Err(error) => return Outcome::Output(json!({"construct": error.message})),
+    };
     // Time stands still, so that retries cost none.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("tokio");

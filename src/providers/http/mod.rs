@@ -19,6 +19,15 @@ pub use client::Client;
 pub use headers::{DEFAULT_HEADERS, InvalidHeader, set_header};
 pub use send::{Http, HttpFailure};
 
+/// Retries of the vendors' client libraries (spec 07 §2).
+pub const SDK_RETRIES: u32 = 2;
+/// How long headers may take by default.
+pub const SDK_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a body may be silent by default.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Both limits of the long transport (spec 07 §2).
+pub const LONG_TIMEOUT: Duration = Duration::from_secs(3600);
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct HttpRequest {
@@ -34,6 +43,32 @@ pub struct HttpRequest {
     pub header_timeout: Option<Duration>,
     /// How long the answer's body may be silent.
     pub idle_timeout: Duration,
+    /// How often a failed attempt is made again, if the failure may pass.
+    pub retries: u32,
+}
+
+impl HttpRequest {
+    /// A POST of JSON as the vendors' client libraries send it: 600 s for the headers, 300 s of silence, 2 retries.
+    pub fn post(url: impl Into<String>, headers: HeaderMap, body: &serde_json::Value) -> HttpRequest {
+        HttpRequest {
+            method: Method::POST,
+            url: url.into(),
+            headers,
+            body: Bytes::from(body.to_string()),
+            header_timeout: Some(SDK_TIMEOUT),
+            idle_timeout: IDLE_TIMEOUT,
+            retries: SDK_RETRIES,
+        }
+    }
+
+    /// A GET with the same limits.
+    pub fn get(url: impl Into<String>, headers: HeaderMap) -> HttpRequest {
+        HttpRequest {
+            method: Method::GET,
+            body: Bytes::new(),
+            ..HttpRequest::post(url, headers, &serde_json::Value::Null)
+        }
+    }
 }
 
 /// The answer: status and headers are here, the body follows.

@@ -1,4 +1,4 @@
-//! One request with its time limits and retries (spec 07 §2): 3 attempts, only before an answer is accepted.
+//! One request with its time limits and retries (spec 07 §2): only before an answer is accepted.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,8 +8,6 @@ use reqwest::header::HeaderMap;
 
 use super::{BodyStream, HttpRequest, HttpResponse, HttpTransport, TransportError};
 
-/// Retries after the first attempt.
-const RETRIES: u32 = 2;
 /// A server's wish to wait counts below this.
 const LONGEST_WISH: Duration = Duration::from_secs(60);
 /// Most bytes read of a failed answer.
@@ -37,6 +35,8 @@ pub enum HttpFailure {
     Status {
         /// Status.
         status: u16,
+        /// Its headers.
+        headers: HeaderMap,
         /// Its body, at most 1 MiB.
         body: String,
     },
@@ -55,16 +55,17 @@ impl Http {
                 Ok(response) if (200..300).contains(&response.status) => {
                     return Ok(HttpResponse { body: limit_silence(response.body, idle), ..response });
                 }
-                Ok(response) if attempt < RETRIES && retriable(response.status, &response.headers) => {
-                    (HttpFailure::Status { status: response.status, body: String::new() }, response.headers)
+                Ok(response) if attempt < request.retries && retriable(response.status, &response.headers) => {
+                    let headers = response.headers.clone();
+                    (HttpFailure::Status { status: response.status, headers, body: String::new() }, response.headers)
                 }
                 Ok(response) => {
-                    let status = response.status;
-                    return Err(HttpFailure::Status { status, body: failure_body(response.body).await });
+                    let HttpResponse { status, headers, body } = response;
+                    return Err(HttpFailure::Status { status, headers, body: failure_body(body).await });
                 }
                 Err(error) => (HttpFailure::Transport(error), HeaderMap::new()),
             };
-            if attempt >= RETRIES || failure == HttpFailure::Transport(TransportError::InvalidUrl) {
+            if attempt >= request.retries || failure == HttpFailure::Transport(TransportError::InvalidUrl) {
                 return Err(failure);
             }
             tokio::time::sleep(self.delay(&headers, attempt)).await;

@@ -54,7 +54,8 @@ impl OpenAiProvider {
             headers: endpoint.headers(&self.options)?,
             body: Bytes::from(body.to_string()),
             header_timeout: self.options.timeout,
-            idle_timeout: options::IDLE_TIMEOUT,
+            idle_timeout: super::http::IDLE_TIMEOUT,
+            retries: super::http::SDK_RETRIES,
         })
     }
 

@@ -8,8 +8,6 @@ use serde_json::{Map, Value};
 use crate::providers::ModelInfo;
 use crate::providers::params::{ModelParams, ParamsFormat, model_params};
 
-/// How long a body may be silent (spec 07 §2).
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Seconds an answer's headers may take by default.
 const DEFAULT_TIMEOUT: f64 = 600.0;
 

@@ -1,0 +1,42 @@
+//! What a provider gets from whoever builds it: everything it would otherwise take from the process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Wording;
+use super::http::Http;
+use super::models::ModelLists;
+
+/// Gives the value of an environment variable as it was when the engine was opened.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What a provider gets from whoever builds it. Cheap to clone; shared by all providers of an engine.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Sends requests; shared, so that connections are. Also tells the time.
+    pub http: Http,
+    /// Words texts of the catalogue.
+    pub wording: Wording,
+    /// Environment variables.
+    pub environment: Environment,
+    /// The user's home folder, for credentials files of other programs.
+    pub home: PathBuf,
+    /// The engine's folder, for what outlives it (quota counters).
+    pub storage: PathBuf,
+    /// Fetched lists of models.
+    pub lists: Arc<ModelLists>,
+}
+
+impl Surroundings {
+    /// Surroundings with an empty environment, the root folder as home and storage, nothing fetched.
+    pub fn new(http: Http, wording: Wording) -> Surroundings {
+        Surroundings {
+            http,
+            wording,
+            environment: Arc::new(|_| None),
+            home: PathBuf::from("/"),
+            storage: PathBuf::from("/"),
+            lists: Arc::default(),
+        }
+    }
+}
