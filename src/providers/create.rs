@@ -7,16 +7,28 @@ use super::replay::ReplayProvider;
 use super::{Provider, ProviderError, Surroundings};
 use crate::settings::Settings;
 
-/// Builds the provider that `settings` name. Opens no connection.
+/// Builds a provider; opens no connection.
+type Build = fn(&Settings, &Surroundings) -> Result<Arc<dyn Provider>, ProviderError>;
+
+/// Providers with code of their own, one line each.
+const NATIVE: &[(&str, Build)] = &[
+    ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
+    ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),
+];
+
+/// Builds the provider that `settings` name; absent and unknown names mean Anthropic. Opens no connection.
 ///
 /// # Errors
 /// A provider this build does not have, by name (`provider.not_available`), or a setting it cannot work with.
 pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
-    Ok(match settings.api_provider.as_deref().unwrap_or("anthropic") {
-        "openai" => Arc::new(OpenAiProvider::new(settings, surroundings)?),
-        "replay" => Arc::new(ReplayProvider::open(settings, surroundings)?),
-        name => {
-            return Err(ProviderError::worded(&surroundings.wording, "provider.not_available", &[("provider", name)]));
-        }
-    })
+    let name = settings.api_provider.as_deref().unwrap_or("anthropic");
+    match NATIVE.iter().find(|(native, _)| *native == name) {
+        Some((_, build)) => build(settings, surroundings),
+        None => Err(ProviderError::worded(&surroundings.wording, "provider.not_available", &[("provider", name)])),
+    }
+}
+
+/// Names that [`create`] knows, in listing order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NATIVE.iter().map(|(name, _)| *name)
 }

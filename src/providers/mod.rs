@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-pub use create::create;
+pub use create::{create, names};
 pub use error::{ProviderError, Wording};
 pub use model::{ApiProtocol, model_id_of, router_name};
 pub use surroundings::{Environment, Surroundings};
