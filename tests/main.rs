@@ -35,6 +35,8 @@ mod loopback;
 mod protocol_document;
 #[path = "cases/provider_http.rs"]
 mod provider_http;
+#[path = "cases/providers/mod.rs"]
+mod providers;
 #[cfg(unix)]
 #[path = "cases/reading_tools.rs"]
 mod reading_tools;
