@@ -9,6 +9,7 @@
 //! Nothing here reads the environment, the clock or the text catalogue; keys are held as secrets and appear neither in
 //! errors nor in `Debug`.
 
+pub mod anthropic;
 pub mod convert;
 pub mod cost;
 mod create;

@@ -152,6 +152,11 @@ fn reasoning(
     }
 }
 
+/// A number as ECMAScript writes it: no fraction where there is none.
+pub fn json_number(n: f64) -> Value {
+    if n.fract() == 0.0 && n.abs() < 9e15 { json!(n as i64) } else { json!(n) }
+}
+
 /// A text option that is not empty.
 fn text<'a>(options: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     options.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())

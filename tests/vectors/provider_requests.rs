@@ -8,23 +8,68 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use lapce_ai::protocol::message::ApiMessage;
 use lapce_ai::providers::http::{HeaderMap, Http, HttpRequest, HttpResponse, HttpTransport, TransportError};
-use lapce_ai::providers::{ChatRequest, Provider, RequestMetadata, StreamChunk, Surroundings, create};
+use lapce_ai::providers::{ChatRequest, Provider, RequestMetadata, StreamChunk, Surroundings, Usage, Wording, create};
 use lapce_ai::settings::Settings;
 use serde_json::{Map, Value, json};
 
-use crate::support::{Area, Outcome};
+use crate::support::{Area, Deviation, Outcome, equal};
 
 /// Headers the vectors leave out.
 const UNRECORDED: [&str; 4] = ["accept", "content-length", "host", "user-agent"];
 
 /// `provider_requests`.
 pub fn area() -> Area {
-    Area::new("provider_requests", run, &[])
+    Area::new("provider_requests", run, &[CLAUDE_COST])
 }
 
 /// `provider_requests_cloud`.
 pub fn cloud() -> Area {
     Area::new("provider_requests_cloud", run, &[])
+}
+
+/// D04: the recorded cost of a streamed Anthropic answer counts the output tokens of `message_start` only.
+const CLAUDE_COST: Deviation = Deviation {
+    id: "D04",
+    cases: &[
+        "anthropic-default-one",
+        "anthropic-sonnet4-one",
+        "anthropic-sonnet4-conv",
+        "anthropic-sonnet4-tools",
+        "anthropic-sonnet4-same-role",
+        "anthropic-think-conv",
+        "anthropic-37think-one",
+        "anthropic-temp-one",
+        "anthropic-temp-conv",
+        "anthropic-baseurl-conv",
+        "anthropic-authtoken-one",
+        "anthropic-1m-one",
+        "anthropic-1m-conv",
+        "anthropic-unknown-conv",
+        "anthropic-resp-thinking",
+    ],
+    applies: |input| input["provider"] == "anthropic" && last_output_tokens(input).is_some(),
+    check: |input, ours, recorded| {
+        let (mut totals, mut expected) = (Usage::default(), recorded.clone());
+        for chunk in recorded["chunks"].as_array().into_iter().flatten().filter(|chunk| chunk["type"] == "usage") {
+            totals.add(&serde_json::from_value(chunk.clone()).expect("usage"));
+        }
+        totals.output_tokens = last_output_tokens(input).unwrap_or(0);
+        let (settings, surroundings) = (settings(input), Surroundings::new(Stub::new(input).http(), wording()));
+        let cost = create(&settings, &surroundings).map_err(|error| error.message)?.cost(&totals);
+        match expected["chunks"].as_array_mut().and_then(|chunks| chunks.last_mut()) {
+            Some(last) if last["totalCost"].is_number() => last["totalCost"] = json!(cost),
+            _ => return Err("no cost is recorded".into()),
+        }
+        if equal(ours, &expected) { Ok(()) } else { Err(format!("more than the cost, {cost}, differs")) }
+    },
+};
+
+/// Output tokens that the last `message_delta` of the answer reports.
+fn last_output_tokens(input: &Value) -> Option<u64> {
+    let lines = input["response"]["sse"].as_str()?.lines();
+    let data = lines.filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+    let deltas = data.filter(|data| data["type"] == "message_delta");
+    deltas.filter_map(|data| data["usage"]["output_tokens"].as_u64()).last()
 }
 
 /// Answers every request with the case's response (the last of several repeats) and keeps the requests.
@@ -68,30 +113,46 @@ impl HttpTransport for Stub {
     }
 }
 
-fn run(input: &Value) -> Outcome {
-    let provider = input["provider"].as_str().unwrap_or("");
-    let stub = Arc::new(Stub {
-        responses: match &input["responses"] {
+impl Stub {
+    fn new(input: &Value) -> Arc<Stub> {
+        let responses = match &input["responses"] {
             Value::Array(responses) => responses.clone(),
             _ => vec![input["response"].clone()],
-        },
-        requests: Mutex::default(),
-    });
-    let http = Http {
-        transport: stub.clone(),
-        now: Arc::new(|| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_767_323_045)),
-        random: Arc::new(|| 0.0),
-    };
+        };
+        Arc::new(Stub { responses, requests: Mutex::default() })
+    }
+
+    fn http(self: &Arc<Stub>) -> Http {
+        Http {
+            transport: self.clone(),
+            now: Arc::new(|| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_767_323_045)),
+            random: Arc::new(|| 0.0),
+        }
+    }
+}
+
+fn settings(input: &Value) -> Settings {
     let mut settings: Settings = serde_json::from_value(input["settings"].clone()).expect("settings");
-    settings.api_provider = Some(provider.to_owned());
-    let wording = Arc::new(|id: &str, _: &[(&str, &str)]| match id {
+    settings.api_provider = input["provider"].as_str().map(str::to_owned);
+    settings
+}
+
+/// Gives the codes of the vectors.
+fn wording() -> Wording {
+    Arc::new(|id, _| match id {
         "transform.tool_result.image_placeholder" => "⟦IMG_NEXT_USER⟧".to_owned(),
         id => format!("⟦{id}⟧"),
-    });
-    let surroundings = Surroundings::new(http, wording);
-    let provider = match create(&settings, &surroundings) {
+    })
+}
+
+fn run(input: &Value) -> Outcome {
+    let stub = Stub::new(input);
+    let surroundings = Surroundings::new(stub.http(), wording());
+    let provider = match create(&settings(input), &surroundings) {
         Ok(provider) => provider,
-        Err(error) if error.message == "⟦provider.not_available⟧" => return Outcome::Missing(provider.to_owned()),
+        Err(error) if error.message == "⟦provider.not_available⟧" => {
+            return Outcome::Missing(input["provider"].as_str().unwrap_or("").to_owned());
+        }
         Err(error) => return Outcome::Output(json!({"construct": error.message})),
     };
     // Time stands still, so that retries cost none.

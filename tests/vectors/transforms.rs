@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lapce_ai::protocol::message::ApiMessage;
 use lapce_ai::providers::ModelInfo;
-use lapce_ai::providers::convert::{remove_images, to_openai, to_r1, to_simple};
+use lapce_ai::providers::convert::{mark_last_texts, remove_images, to_openai, to_r1, to_simple};
 use lapce_ai::providers::params::{ParamsFormat, model_params};
 use serde_json::{Map, Value, json};
 
@@ -34,6 +34,11 @@ fn run(input: &Value) -> Outcome {
         "simple" => json!(to_simple(&messages())).into(),
         "remove_images" if input["supports_images"] == json!(true) => json!(messages()).into(),
         "remove_images" => json!(*remove_images(&Arc::new(messages()), "⟦IMG_REFERENCED⟧")).into(),
+        "cache_vertex" => {
+            let mut messages = input["messages"].as_array().cloned().unwrap_or_default();
+            mark_last_texts(&mut messages);
+            json!(messages).into()
+        }
         "model_params" => params(input).into(),
         other => Outcome::Missing(other.to_owned()),
     }

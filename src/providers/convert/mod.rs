@@ -1,5 +1,6 @@
 //! Conversations in the formats of the wire families (spec 07 §6) and the cache marks on them (§7). Pure functions.
 
+mod anthropic;
 mod cache;
 mod openai;
 mod r1;
@@ -7,6 +8,7 @@ mod simple;
 
 use std::sync::Arc;
 
+pub use anthropic::{mark_last_blocks, mark_last_texts, marked_system, to_anthropic};
 pub use cache::mark_last_two_user_messages;
 pub use openai::to_openai;
 pub use r1::to_r1;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::options::OpenAiOptions;
 use crate::providers::ChatRequest;
 use crate::providers::convert::{mark_last_two_user_messages, to_openai, to_r1, to_simple};
+use crate::providers::params::json_number;
 
 /// First line of the developer message; a convention of the vendor's wire, not a sentence of ours.
 const MARKDOWN_MARK: &str = "Formatting re-enabled\n";
@@ -25,7 +26,7 @@ pub fn body(options: &OpenAiOptions, request: &ChatRequest, image_placeholder: &
         }
     } else if options.streaming {
         let default = if options.is_reasoner() { REASONER_TEMPERATURE } else { 0.0 };
-        body.insert("temperature".into(), number(options.temperature.unwrap_or(default)));
+        body.insert("temperature".into(), json_number(options.temperature.unwrap_or(default)));
         body.insert("messages".into(), streamed(options, request, image_placeholder));
         ask_for_stream(options, &mut body);
         if let Some(Value::Object(reasoning)) = &options.params.reasoning {
@@ -103,9 +104,4 @@ fn add_max_tokens(options: &OpenAiOptions, body: &mut Map<String, Value>) {
     if let Some(tokens) = options.model_max_tokens.clone().or_else(from_info) {
         body.insert("max_completion_tokens".into(), tokens);
     }
-}
-
-/// A number as ECMAScript writes it: no fraction where there is none.
-fn number(n: f64) -> Value {
-    if n.fract() == 0.0 && n.abs() < 9e15 { json!(n as i64) } else { json!(n) }
 }
