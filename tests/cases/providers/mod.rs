@@ -3,5 +3,6 @@
 mod dialect;
 mod redirect;
 mod rows;
+mod secure;
 mod server;
 mod suite;

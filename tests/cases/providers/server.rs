@@ -79,9 +79,7 @@ impl Server {
     pub async fn start(side: Side, plan: Plan) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let authority = listener.local_addr().expect("an address").to_string();
-        let server = Server { authority, requests: Arc::default(), client_left: Arc::default() };
-        let state =
-            Connection { side, plan, requests: server.requests.clone(), client_left: server.client_left.clone() };
+        let (server, state) = Server::new(authority, side, plan);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = state.clone();
@@ -91,14 +89,22 @@ impl Server {
         server
     }
 
+    /// A server and what its connections share.
+    pub fn new(authority: String, side: Side, plan: Plan) -> (Server, Connection) {
+        let server = Server { authority, requests: Arc::default(), client_left: Arc::default() };
+        let (requests, client_left) = (server.requests.clone(), server.client_left.clone());
+        (server, Connection { side, plan, requests, client_left })
+    }
+
     /// Requests so far, side requests left out.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no panic while locked").clone()
     }
 }
 
+/// What a connection needs to answer.
 #[derive(Clone)]
-struct Connection {
+pub struct Connection {
     side: Side,
     plan: Plan,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -124,7 +130,8 @@ impl Connection {
         }
     }
 
-    fn reply(&self, request: Request) -> Reply {
+    /// Notes the request and decides.
+    pub fn reply(&self, request: Request) -> Reply {
         if let Some(answer) = (self.side)(&request) {
             return Reply::Answer(answer);
         }
