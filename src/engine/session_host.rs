@@ -409,7 +409,9 @@ impl TaskHost for SessionHost {
                 };
                 self.session_state(state, reason);
             }
-            TaskEvent::Usage { task, usage } => self.send(0, Event::Usage(event::Usage::new(&task, &usage, 0))),
+            TaskEvent::Usage { task, usage, context_window } => {
+                self.send(0, Event::Usage(event::Usage::new(&task, &usage, context_window)));
+            }
             TaskEvent::Todos { task, items } => self.send(0, Event::Todo(event::TodoChanged::new(&task, &items))),
             TaskEvent::Mode(mode) => self.send(0, Event::Mode(event::ModeChanged { mode })),
             TaskEvent::Retry { task, attempt, in_ms, reason } => {

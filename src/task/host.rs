@@ -116,6 +116,8 @@ pub enum TaskEvent {
         task: String,
         /// Totals.
         usage: TokenUsage,
+        /// Size of the model's context window in tokens; 0 when unknown.
+        context_window: u64,
     },
     /// The current task's todo list.
     Todos {

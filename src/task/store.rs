@@ -141,7 +141,9 @@ impl Task {
         let usage = self.usage();
         let changed = self.state().reported_usage.replace(usage.clone()).as_ref() != Some(&usage);
         if changed {
-            self.emit(TaskEvent::Usage { task: self.id.clone(), usage });
+            let provider = (self.services.surroundings.providers)(&self.settings());
+            let context_window = provider.map_or(0, |provider| provider.model().info.context_window);
+            self.emit(TaskEvent::Usage { task: self.id.clone(), usage, context_window });
         }
         let history = &self.services.surroundings.history;
         let mut item = self.history_item();

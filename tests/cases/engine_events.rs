@@ -55,7 +55,8 @@ fn a_task_is_told_from_its_start_to_its_result(mode: Mode) {
     for state in [SessionState::Running, SessionState::Streaming, SessionState::Completed] {
         assert!(states.contains(&state), "{states:?}");
     }
-    assert!(events.iter().any(|event| matches!(event.event, Event::Usage(_))));
+    let window = |event: &Event| matches!(event, Event::Usage(usage) if usage.context_window == 200_000);
+    assert!(at(&window).is_some(), "usage comes with the size of the model's context window");
 }
 
 fn messages_add_up(mode: Mode) {
