@@ -15,6 +15,26 @@ pub fn openai(info: &ModelInfo, usage: &Usage) -> f64 {
     base(info, usage, usage.input_tokens.saturating_sub(cached))
 }
 
+/// Cost by the tier that the input falls into (Gemini, spec 07 §13); `None` for a model without prices. Tokens written to the
+/// cache are not charged.
+pub fn gemini(info: &ModelInfo, usage: &Usage) -> Option<f64> {
+    let input = usage.input_tokens as f64;
+    let tiers = info.other.get("tiers").and_then(Value::as_array);
+    // A tier without a limit is written as null.
+    let fits = |tier: &&Value| match tier.get("contextWindow") {
+        Some(Value::Null) => true,
+        limit => limit.and_then(Value::as_f64).is_some_and(|limit| input <= limit),
+    };
+    let tier = tiers.and_then(|tiers| tiers.iter().find(fits));
+    let price = |key: &str, base: Option<f64>| tier.and_then(|tier| tier.get(key)?.as_f64()).or(base);
+    let input_price = price("inputPrice", info.input_price).filter(|price| *price != 0.0)?;
+    let output_price = price("outputPrice", info.output_price).filter(|price| *price != 0.0)?;
+    let cached = usage.cache_read_tokens.unwrap_or(0) as f64;
+    let reads = price("cacheReadsPrice", info.cache_reads_price).unwrap_or(0.0);
+    let part = |price: f64, tokens: f64| price * (tokens / 1_000_000.0);
+    Some(part(input_price, input - cached) + part(output_price, usage.output_tokens as f64) + part(reads, cached))
+}
+
 /// Sums in the specification's order: floating-point sums depend on it.
 fn base(info: &ModelInfo, usage: &Usage, uncached_input: u64) -> f64 {
     let part = |price: Option<f64>, tokens: u64| price.unwrap_or(0.0) / 1_000_000.0 * tokens as f64;
@@ -83,6 +103,33 @@ mod tests {
         for text in ["", ".", "x1", "-", "e5"] {
             assert!(parse_float(text).is_nan(), "{text}");
         }
+    }
+
+    #[test]
+    fn gemini_charges_by_the_tier_of_the_input() {
+        let info: ModelInfo = serde_json::from_value(serde_json::json!({
+            "inputPrice": 9.0, "outputPrice": 4.0, "cacheReadsPrice": 8.0,
+            "tiers": [{"contextWindow": 200_000, "inputPrice": 1.0}, {"contextWindow": null, "inputPrice": 2.0, "cacheReadsPrice": 0.5}],
+        }))
+        .expect("a model info");
+        for (input, cached, output, expected) in [
+            (200_000, 0, 0, 0.2),
+            (200_001, 0, 0, 0.400_002),
+            (1_000_000, 500_000, 1_000_000, 1.0 + 4.0 + 0.25),
+            (100_000, 50_000, 0, 0.05 + 0.4),
+        ] {
+            let usage = Usage {
+                input_tokens: input,
+                output_tokens: output,
+                cache_write_tokens: Some(7),
+                cache_read_tokens: Some(cached),
+                ..Usage::default()
+            };
+            let cost = gemini(&info, &usage).expect("a price");
+            assert!((cost - expected).abs() < 1e-12, "{input} {cached} {output}: {cost}");
+        }
+        let free = ModelInfo { input_price: Some(0.0), output_price: Some(4.0), ..ModelInfo::default() };
+        assert_eq!(gemini(&free, &Usage { input_tokens: 5, ..Usage::default() }), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::anthropic::AnthropicProvider;
+use super::gemini::GeminiProvider;
 use super::openai::OpenAiProvider;
 use super::replay::ReplayProvider;
 use super::{Provider, ProviderError, Surroundings};
@@ -14,6 +15,7 @@ type Build = fn(&Settings, &Surroundings) -> Result<Arc<dyn Provider>, ProviderE
 /// Providers with code of their own, one line each.
 const NATIVE: &[(&str, Build)] = &[
     ("anthropic", |settings, surroundings| Ok(Arc::new(AnthropicProvider::new(settings, surroundings)))),
+    ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
     ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),
 ];

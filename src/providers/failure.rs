@@ -98,7 +98,8 @@ pub fn completion_error(provider: &str, message: &str, wording: &Wording) -> Pro
     ProviderError::worded(wording, "provider.completion_error", &[("provider", provider), ("message", message)])
 }
 
-fn message(failure: &Failure, wording: &Wording) -> String {
+/// The failure in words, without a provider's name. May hold what the server said, and with it the key.
+pub fn message(failure: &Failure, wording: &Wording) -> String {
     let say = |id: &str, variables: &[(&str, &str)]| wording(id, variables);
     match failure {
         Failure::InvalidHeader => say("provider.invalid_key_chars", &[]),
@@ -138,8 +139,8 @@ pub fn error_message(error: &Value) -> String {
     }
 }
 
-/// Some services repeat the key they refuse.
-fn without_key(message: String, key: &SecretString) -> String {
+/// The message without the key in it: some services repeat the key they refuse.
+pub fn without_key(message: String, key: &SecretString) -> String {
     match key.expose_secret() {
         key if key.len() >= SHORTEST_KEY => message.replace(key, "…"),
         _ => message,

@@ -15,6 +15,7 @@ pub mod cost;
 mod create;
 mod error;
 mod failure;
+pub mod gemini;
 pub mod http;
 mod model;
 pub mod models;

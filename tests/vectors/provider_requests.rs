@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use lapce_ai::protocol::message::ApiMessage;
+use lapce_ai::protocol::message::{ApiMessage, ContentBlock};
 use lapce_ai::providers::http::{HeaderMap, Http, HttpRequest, HttpResponse, HttpTransport, TransportError};
 use lapce_ai::providers::{ChatRequest, Provider, RequestMetadata, StreamChunk, Surroundings, Usage, Wording, create};
 use lapce_ai::settings::Settings;
@@ -141,6 +141,7 @@ fn settings(input: &Value) -> Settings {
 fn wording() -> Wording {
     Arc::new(|id, _| match id {
         "transform.tool_result.image_placeholder" => "⟦IMG_NEXT_USER⟧".to_owned(),
+        "provider.gemini.sources_label" => "⟦T common:errors.gemini.sources⟧".to_owned(),
         id => format!("⟦{id}⟧"),
     })
 }
@@ -168,6 +169,10 @@ fn run(input: &Value) -> Outcome {
 }
 
 async fn call(provider: &dyn Provider, input: &Value) -> Value {
+    if input["call"] == "count_tokens" {
+        let blocks: Vec<ContentBlock> = serde_json::from_value(input["content"].clone()).expect("blocks");
+        return json!({"count": provider.count_tokens(&blocks).await});
+    }
     if input["call"] == "complete" {
         return match provider.complete(input["prompt"].as_str().unwrap_or("")).await {
             Ok(text) => json!({"text": text}),

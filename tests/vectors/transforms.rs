@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use lapce_ai::protocol::message::ApiMessage;
 use lapce_ai::providers::ModelInfo;
-use lapce_ai::providers::convert::{mark_last_texts, remove_images, to_openai, to_r1, to_simple};
+use lapce_ai::providers::convert::{
+    GeminiUnsupported, mark_last_texts, remove_images, to_gemini, to_openai, to_r1, to_simple,
+};
 use lapce_ai::providers::params::{ParamsFormat, model_params};
 use serde_json::{Map, Value, json};
 
@@ -31,6 +33,11 @@ fn run(input: &Value) -> Outcome {
     match input["fn"].as_str().unwrap_or("") {
         "openai" => json!(to_openai(&messages(), "⟦IMG_NEXT_USER⟧")).into(),
         "r1" => json!(to_r1(None, &messages())).into(),
+        "gemini" => match to_gemini(&messages(), "⟦IMG_NEXT_PART⟧") {
+            Ok(contents) => json!(contents).into(),
+            Err(GeminiUnsupported::ImageSource) => json!({"threw": "UNSUPPORTED_IMAGE_SOURCE"}).into(),
+            Err(GeminiUnsupported::Block(kind)) => json!({"threw": format!("UNSUPPORTED_BLOCK|{kind}")}).into(),
+        },
         "simple" => json!(to_simple(&messages())).into(),
         "remove_images" if input["supports_images"] == json!(true) => json!(messages()).into(),
         "remove_images" => json!(*remove_images(&Arc::new(messages()), "⟦IMG_REFERENCED⟧")).into(),

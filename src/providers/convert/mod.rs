@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod cache;
+mod gemini;
 mod openai;
 mod r1;
 mod simple;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub use anthropic::{mark_last_blocks, mark_last_texts, marked_system, to_anthropic};
 pub use cache::mark_last_two_user_messages;
+pub use gemini::{GeminiUnsupported, gemini_parts, to_gemini};
 pub use openai::to_openai;
 pub use r1::to_r1;
 use serde_json::{Value, json};

@@ -1,0 +1,72 @@
+//! What goes wrong with Gemini's calls, in words (spec 07 §13).
+
+use reqwest::StatusCode;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::providers::convert::GeminiUnsupported;
+use crate::providers::failure::{Failure, message, without_key};
+use crate::providers::http::{HeaderMap, HttpFailure};
+use crate::providers::{ProviderError, Wording};
+
+/// Why a call gave no answer.
+#[derive(Debug)]
+pub enum CallFailure {
+    /// The call was not made or its answer cannot be used.
+    Call(Failure),
+    /// The service refused it; the secret may stand in its words.
+    Answer(Failure, SecretString),
+}
+
+impl From<Failure> for CallFailure {
+    fn from(failure: Failure) -> CallFailure {
+        CallFailure::Call(failure)
+    }
+}
+
+impl CallFailure {
+    /// The failure in words.
+    pub fn words(&self, wording: &Wording) -> String {
+        match self {
+            CallFailure::Call(failure) => message(failure, wording),
+            CallFailure::Answer(failure, secret) => without_key(refusal(failure, wording), secret),
+        }
+    }
+}
+
+/// Status, its name and the body as JSON; a body that is not JSON although it says so gives what the parser says.
+fn refusal(failure: &Failure, wording: &Wording) -> String {
+    let Failure::Http(HttpFailure::Status { status, headers, body }) = failure else {
+        return message(failure, wording);
+    };
+    let reason = StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
+    let body = if declares_json(headers) {
+        match serde_json::from_str::<Value>(body) {
+            Ok(body) => body,
+            Err(error) => return message(&Failure::NotJson(error.to_string()), wording),
+        }
+    } else {
+        json!({"error": {"message": body, "code": status, "status": reason}})
+    };
+    let (status, body) = (status.to_string(), body.to_string());
+    wording("provider.gemini.http", &[("status", &status), ("reason", reason), ("body", &body)])
+}
+
+fn declares_json(headers: &HeaderMap) -> bool {
+    headers
+        .get("content-type")
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.contains("application/json"))
+}
+
+/// The error for a conversation that Gemini's format cannot express; it is not wrapped.
+pub fn unsupported(block: &GeminiUnsupported, wording: &Wording) -> ProviderError {
+    match block {
+        GeminiUnsupported::ImageSource => {
+            ProviderError::worded(wording, "transform.gemini.unsupported_image_source", &[])
+        }
+        GeminiUnsupported::Block(kind) => {
+            ProviderError::worded(wording, "transform.gemini.unsupported_block", &[("type", kind)])
+        }
+    }
+}
