@@ -1,14 +1,13 @@
-//! From the bytes of a streamed answer to chunks: what all providers with server-sent events share.
+//! From the bytes of a streamed answer to chunks: what all providers that stream share, whatever frames they send.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
-use serde::de::IgnoredAny;
 
+use super::frames::{Fault, FrameError, Framing, Sse};
 use super::http::{BodyStream, TransportError};
-use super::sse::{SseDecoder, SseEvent};
 use super::{ChunkStream, ProviderError, StreamChunk, Wording};
 
 /// How long the rest of a body may take after the answer's end, so that the connection can be used again.
@@ -23,27 +22,33 @@ pub enum Flow {
     End,
 }
 
-/// Turns events into chunks. No I/O.
-pub trait EventDecoder: Send + 'static {
+/// Turns frames into chunks, server-sent events if nothing else is said. No I/O.
+pub trait EventDecoder<F: Framing = Sse>: Send + 'static {
     /// Takes the next event.
     ///
     /// # Errors
     /// An event that is or reports a failure; it ends the answer.
-    fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError>;
+    fn event(&mut self, event: &F::Frame<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError>;
 
     /// The answer has ended without failure.
     fn end(&mut self, out: &mut VecDeque<StreamChunk>);
+
+    /// The answer has failed after it began: its bytes broke off, were no frames, or [`EventDecoder::event`] refused. Gives
+    /// the error as the provider reports it; chunks pushed here come before it.
+    fn failed(&mut self, error: ProviderError, _out: &mut VecDeque<StreamChunk>) -> ProviderError {
+        error
+    }
 }
 
 /// The chunks of the answer that `start` opens. What was received before a failure comes before it (deviation D03).
-pub fn answer<D: EventDecoder>(
+pub fn answer<F: Framing, D: EventDecoder<F>>(
     start: BoxFuture<'static, Result<BodyStream, ProviderError>>,
     decoder: D,
     wording: Wording,
 ) -> ChunkStream {
     let reader = Reader {
         state: State::Start(start),
-        events: SseDecoder::default(),
+        frames: F::default(),
         decoder,
         ready: VecDeque::new(),
         failure: None,
@@ -58,16 +63,16 @@ enum State {
     Ended,
 }
 
-struct Reader<D> {
+struct Reader<F, D> {
     state: State,
-    events: SseDecoder,
+    frames: F,
     decoder: D,
     ready: VecDeque<StreamChunk>,
     failure: Option<ProviderError>,
     wording: Wording,
 }
 
-impl<D: EventDecoder> Reader<D> {
+impl<F: Framing, D: EventDecoder<F>> Reader<F, D> {
     async fn next(&mut self) -> Option<Result<StreamChunk, ProviderError>> {
         loop {
             if let Some(chunk) = self.ready.pop_front() {
@@ -87,46 +92,42 @@ impl<D: EventDecoder> Reader<D> {
                     let piece = body.next().await;
                     let flow = match piece {
                         Some(Ok(bytes)) => {
-                            self.events.push(&bytes);
-                            self.read_events()
+                            self.frames.push(&bytes);
+                            self.read_frames()
                         }
                         Some(Err(error)) => Err(interrupted(&error, &self.wording)),
-                        None => self.read_cut_event(),
+                        None => self.read_cut_frame(),
                     };
                     match flow {
                         Ok(Flow::Continue) => {}
                         Ok(Flow::End) => self.finish(),
-                        Err(failure) => self.failure = Some(failure),
+                        Err(failure) => self.failure = Some(self.decoder.failed(failure, &mut self.ready)),
                     }
                 }
             }
         }
     }
 
-    fn read_events(&mut self) -> Result<Flow, ProviderError> {
+    fn read_frames(&mut self) -> Result<Flow, ProviderError> {
         loop {
-            match self.events.next_event() {
+            match self.frames.next_frame() {
                 Ok(None) => return Ok(Flow::Continue),
-                Ok(Some(event)) => {
-                    if self.decoder.event(&event, &mut self.ready)? == Flow::End {
+                Ok(Some(frame)) => {
+                    if self.decoder.event(&frame, &mut self.ready)? == Flow::End {
                         return Ok(Flow::End);
                     }
                 }
-                Err(error) => return Err(too_large(error.offset, &self.wording)),
+                Err(error) => return Err(no_frame(&error, &self.wording)),
             }
         }
     }
 
-    /// The body has ended. An event without its empty line counts when its data are whole, otherwise the answer is cut off.
-    fn read_cut_event(&mut self) -> Result<Flow, ProviderError> {
-        match self.events.finish() {
+    /// The body has ended: a last frame that only lacks its end mark counts (deviation D24).
+    fn read_cut_frame(&mut self) -> Result<Flow, ProviderError> {
+        match self.frames.finish() {
             Ok(None) => Ok(Flow::End),
-            Ok(Some(event)) if event.data.starts_with("[DONE]") => Ok(Flow::End),
-            Ok(Some(event)) if serde_json::from_str::<IgnoredAny>(&event.data).is_ok() => {
-                self.decoder.event(&event, &mut self.ready).map(|_| Flow::End)
-            }
-            Ok(Some(_)) => Err(ProviderError::worded(&self.wording, "provider.stream_truncated", &[])),
-            Err(error) => Err(too_large(error.offset, &self.wording)),
+            Ok(Some(frame)) => self.decoder.event(&frame, &mut self.ready).map(|_| Flow::End),
+            Err(error) => Err(no_frame(&error, &self.wording)),
         }
     }
 
@@ -149,6 +150,13 @@ pub fn interrupted(error: &TransportError, wording: &Wording) -> ProviderError {
     }
 }
 
-fn too_large(offset: u64, wording: &Wording) -> ProviderError {
-    ProviderError::worded(wording, "provider.event_too_large", &[("offset", &offset.to_string())])
+/// The words for bytes that are no frame.
+fn no_frame(error: &FrameError, wording: &Wording) -> ProviderError {
+    let id = match error.fault {
+        Fault::TooLarge => "provider.event_too_large",
+        Fault::Cut => "provider.stream_truncated",
+        Fault::Checksum => "provider.stream_corrupt",
+        Fault::Malformed => "provider.stream_malformed",
+    };
+    ProviderError::worded(wording, id, &[("offset", &error.offset.to_string())])
 }

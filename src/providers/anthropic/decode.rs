@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use crate::providers::sse::SseEvent;
+use crate::providers::frames::SseEvent;
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{ModelInfo, ProviderError, StreamChunk, Usage, Wording, cost};
 
@@ -60,12 +60,12 @@ impl ClaudeDecoder {
 impl EventDecoder for ClaudeDecoder {
     fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
         if event.event == "error" {
-            return Err(ProviderError::new(event.data.as_ref()));
+            return Err(ProviderError::new(event.data));
         }
-        if !EVENTS.contains(&event.event.as_ref()) {
+        if !EVENTS.contains(&event.event) {
             return Ok(Flow::Continue);
         }
-        let event: Value = serde_json::from_str(&event.data).map_err(|error| {
+        let event: Value = serde_json::from_str(event.data).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
         match event["type"].as_str() {
@@ -136,7 +136,7 @@ mod tests {
     fn feed(decoder: &mut ClaudeDecoder, event: &str, data: &Value) -> Result<Vec<StreamChunk>, ProviderError> {
         let mut out = VecDeque::new();
         let data = data.to_string();
-        decoder.event(&SseEvent { event: event.into(), data: data.as_str().into() }, &mut out)?;
+        decoder.event(&SseEvent { event, data: data.as_str() }, &mut out)?;
         Ok(out.into())
     }
 
@@ -185,7 +185,7 @@ mod tests {
         let reported = json!({"type": "error", "error": {"type": "overloaded_error"}});
         let failure = feed(&mut decoder(true), "error", &reported).expect_err("a failure");
         assert_eq!((failure.message, failure.status), (reported.to_string(), None));
-        let broken = SseEvent { event: "message_start".into(), data: "{".into() };
+        let broken = SseEvent { event: "message_start", data: "{" };
         let failure = decoder(true).event(&broken, &mut VecDeque::new()).expect_err("a failure");
         assert_eq!(failure.message, "provider.invalid_answer");
     }

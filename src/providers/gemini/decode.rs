@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use crate::providers::sse::SseEvent;
+use crate::providers::frames::SseEvent;
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{GroundingSource, ModelInfo, ProviderError, StreamChunk, Usage, Wording, cost};
 
@@ -36,7 +36,7 @@ impl GeminiDecoder {
 
 impl EventDecoder for GeminiDecoder {
     fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
-        let mut event: Value = serde_json::from_str(&event.data).map_err(|error| {
+        let mut event: Value = serde_json::from_str(event.data).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
         if matches!(self.service, Service::CodeAssist) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::providers::failure::error_message;
-use crate::providers::sse::SseEvent;
+use crate::providers::frames::SseEvent;
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::think::ThinkMatcher;
 use crate::providers::{ProviderError, StreamChunk, Usage, Wording};
@@ -97,7 +97,7 @@ impl EventDecoder for ChatDecoder {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
-        let chunk: ChatChunk = serde_json::from_str(&event.data).map_err(|error| {
+        let chunk: ChatChunk = serde_json::from_str(event.data).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
         if is_truthy(&chunk.error) {
