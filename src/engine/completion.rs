@@ -32,7 +32,7 @@ pub async fn run(core: Arc<Core>, client: Arc<Attachment>, id: u64, create: Comp
         Some(Value::Object(changes)) => changes,
         Some(_) => return Err(at("parameters", "must be an object".into())),
     };
-    let settings = SessionSettings::new(core.settings.clone(), changes)
+    let settings = SessionSettings::new(core.settings.clone(), changes.into())
         .map_err(|error| at(&format!("parameters.{}", error.place), error.message))?;
     let provider = core.provider(&settings.current()).map_err(|error| provider_failed(&error))?;
     let request =

@@ -340,7 +340,8 @@ impl Core {
         cwd: &Path,
         settings: Map<String, Value>,
     ) -> Result<Session, SettingsError> {
-        let kept = settings::without_secrets(&settings).to_string();
+        let settings = settings::Values::from(settings);
+        let kept = settings.without_secrets().to_string();
         let settings = Arc::new(SessionSettings::new(self.settings.clone(), settings)?);
         let number = self.next_session.fetch_add(1, Ordering::Relaxed);
         if client.returns() {

@@ -85,7 +85,7 @@ impl Engine {
         generation: u32,
         keeper: impl FnOnce(tokio::runtime::Handle) -> Option<Keeper>,
     ) -> Result<Engine, OpenError> {
-        let settings = settings::EngineSettings::new(options.settings)
+        let settings = settings::EngineSettings::new(options.settings.into())
             .map_err(|error| OpenError::Settings { place: error.place, message: error.message })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(if options.workers == 0 { WORKERS } else { options.workers.min(64) })

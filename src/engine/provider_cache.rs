@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 
 use crate::providers::{self, Provider, ProviderError};
 use crate::settings::Settings;
+use crate::settings::secrets::Secrets;
 use crate::task::host::ProviderFactory;
 
 /// The provider in use and the settings it was made from.
 struct Made {
     name: Option<String>,
     options: Map<String, Value>,
+    secrets: Secrets,
     provider: Arc<dyn Provider>,
 }
 
@@ -24,12 +26,17 @@ pub fn cached(surroundings: providers::Surroundings) -> Arc<ProviderFactory> {
         if let Some(made) = &*last
             && made.name == settings.api_provider
             && made.options == settings.other
+            && made.secrets == settings.secrets
         {
             return Ok(made.provider.clone());
         }
         let provider = providers::create(settings, &surroundings)?;
-        let (name, options) = (settings.api_provider.clone(), settings.other.clone());
-        *last = Some(Made { name, options, provider: provider.clone() });
+        *last = Some(Made {
+            name: settings.api_provider.clone(),
+            options: settings.other.clone(),
+            secrets: settings.secrets.clone(),
+            provider: provider.clone(),
+        });
         Ok(provider)
     })
 }

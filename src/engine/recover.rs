@@ -73,7 +73,7 @@ fn restore_session(core: &Core, client: &Arc<Attachment>, number: u32, known: Se
     let own: Map<String, Value> = serde_json::from_str(&known.settings).unwrap_or_default();
     // Settings were checked when they were kept. One that cannot be read any more must not widen what the session may do to what
     // the engine's settings allow: the session ends, and its task stays in the history.
-    let Ok(settings) = SessionSettings::new(core.settings.clone(), own) else {
+    let Ok(settings) = SessionSettings::new(core.settings.clone(), own.into()) else {
         return core.keep(|| super::journal::Entry::SessionEnded { number });
     };
     let host = core.session_host(number, client);

@@ -454,14 +454,14 @@ fn settings_get(core: &Core, client: &Attachment, get: &request::SettingsGet) ->
 }
 
 fn settings_set(core: &Core, client: &Attachment, set: &request::SettingsSet) -> Outcome {
-    let values = object(Some(&set.values), "settings.set.values")?;
+    let values = object(Some(&set.values), "settings.set.values")?.into();
     match set.session {
         None => core.settings.set(values),
         Some(id) => {
             let session = core.session(id, client).ok_or_else(|| stale("session"))?;
             let changed = session.settings.set(values);
             if client.returns() && changed.is_ok() {
-                let settings = settings::without_secrets(&session.settings.own()).to_string();
+                let settings = session.settings.own_without_secrets().to_string();
                 core.keep(|| Entry::SessionSettings { number: id.index(), settings: settings.into() });
             }
             changed
@@ -535,7 +535,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().to_owned();
-        let settings = EngineSettings::new(Map::new()).unwrap();
+        let settings = EngineSettings::new(Map::new().into()).unwrap();
         let core = Core::new(1, None, settings, home.join("storage"), home, runtime.handle().clone());
         let (engine, client) = in_process(&PairOptions::default()).unwrap();
         let link = Arc::new(Link::new(1, engine.events, engine.blobs_out, engine.blobs_in, 1 << 20));

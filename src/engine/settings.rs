@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde_json::{Map, Value};
 
 use crate::settings::Settings;
+use crate::settings::secrets::{self, Secrets, is_secret};
 use crate::task::host::SettingsSource;
 
 /// A setting that cannot be taken.
@@ -17,6 +18,47 @@ pub struct SettingsError {
     pub message: String,
 }
 
+/// Values as a host gave them, secrets apart.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    plain: Map<String, Value>,
+    secrets: Secrets,
+}
+
+impl From<Map<String, Value>> for Values {
+    fn from(mut plain: Map<String, Value>) -> Values {
+        let secrets = Secrets::take_from(&mut plain);
+        Values { plain, secrets }
+    }
+}
+
+impl Values {
+    /// These with `changes` over them; `null` takes a key away.
+    fn with(mut self, changes: Values) -> Values {
+        for (key, value) in changes.plain {
+            if value.is_null() {
+                self.plain.shift_remove(&key);
+            } else {
+                self.plain.insert(key, value);
+            }
+        }
+        self.secrets.merge(changes.secrets);
+        self
+    }
+
+    /// As they may be written to a file: secrets are there and empty, at any depth. A reference to a secret is none.
+    pub fn without_secrets(&self) -> Value {
+        let mut kept = self.plain.clone();
+        kept.extend(self.secrets.emptied());
+        kept.iter_mut().for_each(|(key, value)| blot(key, value, &secrets::emptied));
+        Value::Object(kept)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.secrets.keys().next().is_none()
+    }
+}
+
 /// The engine's settings, which sessions start from.
 pub struct EngineSettings {
     current: RwLock<Layer>,
@@ -24,7 +66,7 @@ pub struct EngineSettings {
 
 #[derive(Clone)]
 struct Layer {
-    values: Map<String, Value>,
+    values: Values,
     settings: Arc<Settings>,
 }
 
@@ -33,7 +75,7 @@ impl EngineSettings {
     ///
     /// # Errors
     /// The first value of a wrong type, by key.
-    pub fn new(values: Map<String, Value>) -> Result<EngineSettings, SettingsError> {
+    pub fn new(values: Values) -> Result<EngineSettings, SettingsError> {
         let settings = Arc::new(read(&values)?);
         Ok(EngineSettings { current: RwLock::new(Layer { values, settings }) })
     }
@@ -47,9 +89,9 @@ impl EngineSettings {
     ///
     /// # Errors
     /// The first value of a wrong type; then nothing is changed.
-    pub fn set(&self, changes: Map<String, Value>) -> Result<(), SettingsError> {
+    pub fn set(&self, changes: Values) -> Result<(), SettingsError> {
         let mut layer = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let values = merged(&layer.values, changes);
+        let values = layer.values.clone().with(changes);
         let settings = Arc::new(read(&values)?);
         *layer = Layer { values, settings };
         Ok(())
@@ -67,7 +109,7 @@ pub struct SessionSettings {
 }
 
 struct Own {
-    values: Map<String, Value>,
+    values: Values,
     /// What `values` gave over which engine settings.
     computed: Option<(Arc<Settings>, Arc<Settings>)>,
 }
@@ -77,24 +119,24 @@ impl SessionSettings {
     ///
     /// # Errors
     /// The first value of a wrong type, by key.
-    pub fn new(engine: Arc<EngineSettings>, values: Map<String, Value>) -> Result<SessionSettings, SettingsError> {
-        read(&merged(&engine.layer().values, values.clone()))?;
+    pub fn new(engine: Arc<EngineSettings>, values: Values) -> Result<SessionSettings, SettingsError> {
+        read(&engine.layer().values.with(values.clone()))?;
         Ok(SessionSettings { engine, own: Mutex::new(Own { values, computed: None }) })
     }
 
-    /// The session's own values.
-    pub fn own(&self) -> Map<String, Value> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).values.clone()
+    /// The session's own values as they may be written to a file.
+    pub fn own_without_secrets(&self) -> Value {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).values.without_secrets()
     }
 
     /// Replaces some values of this session; `null` returns a key to the engine's value.
     ///
     /// # Errors
     /// The first value of a wrong type; then nothing is changed.
-    pub fn set(&self, changes: Map<String, Value>) -> Result<(), SettingsError> {
+    pub fn set(&self, changes: Values) -> Result<(), SettingsError> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let values = merged(&own.values, changes);
-        read(&merged(&self.engine.layer().values, values.clone()))?;
+        let values = own.values.clone().with(changes);
+        read(&self.engine.layer().values.with(values.clone()))?;
         *own = Own { values, computed: None };
         Ok(())
     }
@@ -113,14 +155,14 @@ impl SettingsSource for SessionSettings {
             return settings.clone();
         }
         // Both layers were read before one over the other; a value that only fails in company leaves the engine's.
-        let settings = read(&merged(&base.values, own.values.clone())).map_or(base.settings.clone(), Arc::new);
+        let settings = read(&base.values.with(own.values.clone())).map_or(base.settings.clone(), Arc::new);
         own.computed = Some((base.settings, settings.clone()));
         settings
     }
 
     fn set_mode(&self, slug: &str) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.values.insert("mode".into(), slug.into());
+        own.values.plain.insert("mode".into(), slug.into());
         own.computed = None;
     }
 }
@@ -131,76 +173,33 @@ pub fn public_view(settings: &Settings, keys: &[String]) -> Value {
     if !keys.is_empty() {
         all.retain(|key, _| keys.contains(key));
     }
-    all.iter_mut().for_each(hide_secrets);
+    all.iter_mut().for_each(|(key, value)| blot(key, value, &secrets::shown));
     Value::Object(all)
 }
 
-/// Settings as they may be written to a file: secrets are there and empty. Left out, they would be taken from the engine's
-/// settings when these are read again, and sent to where only this session sends its own.
-pub fn without_secrets(values: &Map<String, Value>) -> Value {
-    let mut plain = values.clone();
-    plain.iter_mut().for_each(empty_secrets);
-    Value::Object(plain)
-}
-
-/// Empties secrets, at any depth.
-fn empty_secrets((key, value): (&String, &mut Value)) {
+/// Puts something in the place of every secret, at any depth.
+fn blot(key: &str, value: &mut Value, replacement: &impl Fn(&Value) -> Value) {
     match value {
-        _ if is_secret(key) => {
-            *value = match value {
-                Value::String(_) => Value::String(String::new()),
-                Value::Object(_) => Value::Object(Map::new()),
-                Value::Array(_) => Value::Array(Vec::new()),
-                _ => Value::Null,
-            }
-        }
-        Value::Object(object) => object.iter_mut().for_each(empty_secrets),
-        Value::Array(items) => items.iter_mut().for_each(|item| empty_secrets((key, item))),
+        _ if is_secret(key) => *value = replacement(value),
+        Value::Object(object) => object.iter_mut().for_each(|(key, value)| blot(key, value, replacement)),
+        Value::Array(items) => items.iter_mut().for_each(|item| blot(key, item, replacement)),
         _ => {}
     }
-}
-
-/// Puts a note in the place of a secret, at any depth.
-fn hide_secrets((key, value): (&String, &mut Value)) {
-    match value {
-        Value::Null => {}
-        _ if is_secret(key) => *value = Value::String("(set)".into()),
-        Value::Object(object) => object.iter_mut().for_each(hide_secrets),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide_secrets((key, item))),
-        _ => {}
-    }
-}
-
-/// Whether this key holds a secret (spec 04 §4.2, marked there).
-fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["key", "token", "secret", "password", "credentials", "authorization", "headers"]
-        .iter()
-        .any(|part| key.ends_with(part))
-}
-
-fn merged(below: &Map<String, Value>, changes: Map<String, Value>) -> Map<String, Value> {
-    let mut values = below.clone();
-    for (key, value) in changes {
-        if value.is_null() {
-            values.shift_remove(&key);
-        } else {
-            values.insert(key, value);
-        }
-    }
-    values
 }
 
 /// Reads settings; a value of a wrong type is named by its key.
-fn read(values: &Map<String, Value>) -> Result<Settings, SettingsError> {
-    serde_json::from_value(Value::Object(values.clone())).map_err(|error| {
-        let one = |(key, value): (&String, &Value)| {
-            let alone = Map::from_iter([(key.clone(), value.clone())]);
-            serde_json::from_value::<Settings>(Value::Object(alone)).err().map(|cause| (key.clone(), wanted(&cause)))
-        };
-        let (place, message) = values.iter().find_map(one).unwrap_or_else(|| (String::new(), wanted(&error)));
-        SettingsError { place, message }
-    })
+fn read(values: &Values) -> Result<Settings, SettingsError> {
+    let settings: Result<Settings, _> = serde_json::from_value(Value::Object(values.plain.clone()));
+    let error = match settings {
+        Ok(settings) => return Ok(Settings { secrets: values.secrets.clone(), ..settings }),
+        Err(error) => error,
+    };
+    let one = |(key, value): (&String, &Value)| {
+        let alone = Map::from_iter([(key.clone(), value.clone())]);
+        serde_json::from_value::<Settings>(Value::Object(alone)).err().map(|cause| (key.clone(), wanted(&cause)))
+    };
+    let (place, message) = values.plain.iter().find_map(one).unwrap_or_else(|| (String::new(), wanted(&error)));
+    Err(SettingsError { place, message })
 }
 
 /// What a value should have been. The value itself is left out: it may be a secret under a wrong key.
@@ -216,8 +215,8 @@ mod tests {
 
     use super::*;
 
-    fn object(value: Value) -> Map<String, Value> {
-        value.as_object().cloned().unwrap_or_default()
+    fn object(value: Value) -> Values {
+        value.as_object().cloned().unwrap_or_default().into()
     }
 
     #[test]
@@ -236,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_named_and_changes_nothing() {
-        let engine = EngineSettings::new(Map::new()).unwrap();
+        let engine = EngineSettings::new(Values::default()).unwrap();
         let error = engine.set(object(json!({"mode": "ask", "writeDelayMs": "soon"}))).unwrap_err();
         assert_eq!(error.place, "writeDelayMs");
         assert_eq!(engine.current().mode, "code");
@@ -248,7 +247,7 @@ mod tests {
             "openAiBaseUrl": "http://own", "openAiApiKey": "sk-1", "openAiHeaders": {"x": "sk-2"},
             "profiles": [{"work": {"apiKey": "sk-3", "model": "m"}}],
         }));
-        let kept = without_secrets(&own);
+        let kept = own.without_secrets();
         let expected = json!({
             "openAiBaseUrl": "http://own", "openAiApiKey": "", "openAiHeaders": {},
             "profiles": [{"work": {"apiKey": "", "model": "m"}}],
@@ -256,7 +255,7 @@ mod tests {
         assert_eq!(kept, expected);
         let engine = Arc::new(EngineSettings::new(object(json!({"openAiApiKey": "sk-engine"}))).unwrap());
         let session = SessionSettings::new(engine, object(kept)).unwrap();
-        assert!(!serde_json::to_string(&*session.current()).unwrap().contains("sk-engine"));
+        assert_eq!(session.current().secrets.expose("openAiApiKey"), Some(&json!("")));
     }
 
     #[test]

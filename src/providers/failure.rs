@@ -4,7 +4,7 @@ use futures::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::http::{BodyStream, HttpFailure, HttpResponse, InvalidHeader, TransportError};
+use super::http::{BodyStream, Hold, HttpFailure, HttpResponse, InvalidHeader, TransportError};
 use super::{ProviderError, Wording};
 
 /// Most bytes of an answer that is read whole.
@@ -109,6 +109,16 @@ pub fn message(failure: &Failure, wording: &Wording) -> String {
         Failure::Http(HttpFailure::Transport(TransportError::Timeout)) => say("provider.request_timeout", &[]),
         Failure::Http(HttpFailure::Transport(TransportError::Connection(cause))) => {
             say("provider.connection_error", &[("cause", cause)])
+        }
+        Failure::Http(HttpFailure::Transport(TransportError::Setting { key, cause })) => {
+            say("provider.invalid_setting", &[("key", key), ("cause", cause)])
+        }
+        Failure::Http(HttpFailure::Transport(TransportError::Held { why, wait })) => {
+            let id = match why {
+                Hold::RateLimit => "provider.held.rate_limit",
+                Hold::Failing => "provider.held.failing",
+            };
+            say(id, &[("seconds", &wait.as_secs_f64().ceil().to_string())])
         }
         Failure::Http(HttpFailure::Status { status, body, .. }) => match status_message(body) {
             Some(message) => format!("{status} {message}"),

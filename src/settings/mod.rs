@@ -3,16 +3,20 @@
 //! The loop asks for the current [`Settings`] whenever it needs one, so a change takes effect at the next use. No I/O here.
 
 pub mod modes;
+pub mod reference;
+pub mod secrets;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use secrets::Secrets;
+
 /// Everything the agent loop and its tools read from user settings, host configuration and the active provider profile.
 ///
 /// Keys are those of the reference's settings files (camelCase). Unknown keys are kept in [`Settings::other`]: provider
-/// options live there too, flat, as in a provider profile.
+/// options live there too, flat, as in a provider profile, but for those that are secret ([`Settings::secrets`]).
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
@@ -132,12 +136,15 @@ pub struct Settings {
     pub experiments: BTreeMap<String, bool>,
     /// Custom modes as in the modes file (spec 03 §10.2).
     pub custom_modes: Vec<Value>,
-    /// All other keys, provider options among them.
+    /// Keys that hold a secret, of the provider profile and global ones.
     #[serde(flatten)]
+    pub secrets: Secrets,
+    /// All other keys, provider options among them.
+    #[serde(flatten, deserialize_with = "secrets::plain")]
     pub other: serde_json::Map<String, Value>,
 }
 
-/// Names provider and mode only: the other keys may hold secrets.
+/// Names provider and mode only: what is nested in other keys may be secret too.
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings")
@@ -208,6 +215,7 @@ impl Default for Settings {
             use_agent_rules: true,
             experiments: BTreeMap::new(),
             custom_modes: Vec::new(),
+            secrets: Secrets::default(),
             other: serde_json::Map::new(),
         }
     }

@@ -115,12 +115,13 @@ fn credential(
     as_token: bool,
     from_environment: impl Fn(&str) -> Option<String>,
 ) -> Option<Credential> {
-    let own = options.text("apiKey").map(str::to_owned);
-    let key = |name: &str| own.clone().or_else(|| from_environment(name)).filter(|key| !key.is_empty());
-    let token = || key("ANTHROPIC_AUTH_TOKEN").map(|token| Credential::Token(token.into()));
+    let own = options.secret_text("apiKey");
+    let or_environment = |name: &str| own.clone().or_else(|| from_environment(name).map(Into::into));
+    let key = |name: &str| or_environment(name).filter(|key: &SecretString| !key.expose_secret().is_empty());
+    let token = || key("ANTHROPIC_AUTH_TOKEN").map(Credential::Token);
     match as_token {
         true => token(),
-        false => key("ANTHROPIC_API_KEY").map(|key| Credential::Key(key.into())).or_else(token),
+        false => key("ANTHROPIC_API_KEY").map(Credential::Key).or_else(token),
     }
 }
 

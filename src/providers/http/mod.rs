@@ -96,6 +96,31 @@ pub enum TransportError {
     /// The connection could not be made or was lost; the system's words, without the address.
     #[error("{0}")]
     Connection(String),
+    /// A setting that the connection needs cannot be used.
+    #[error("setting `{key}`: {cause}")]
+    Setting {
+        /// Which one.
+        key: String,
+        /// What is wrong with it, without its value.
+        cause: String,
+    },
+    /// The request was held back, since the service would refuse it.
+    #[error("held back for {} s", .wait.as_secs())]
+    Held {
+        /// Why.
+        why: Hold,
+        /// How long it would have to wait.
+        wait: Duration,
+    },
+}
+
+/// Why a request is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The service's limit of requests or tokens is used up.
+    RateLimit,
+    /// The service failed several times in a row.
+    Failing,
 }
 
 /// Sends requests. One attempt a call, no time limit of its own.

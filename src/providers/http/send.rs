@@ -43,6 +43,15 @@ pub enum HttpFailure {
 }
 
 impl Http {
+    /// A transport with its clock and its source of jitter.
+    pub fn new(
+        transport: Arc<dyn HttpTransport>,
+        now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+        random: Arc<dyn Fn() -> f64 + Send + Sync>,
+    ) -> Http {
+        Http { transport, now, random }
+    }
+
     /// Sends `request`, again if the failure may pass. The body of the answer obeys the idle limit.
     ///
     /// # Errors
@@ -65,7 +74,7 @@ impl Http {
                 }
                 Err(error) => (HttpFailure::Transport(error), HeaderMap::new()),
             };
-            if attempt >= request.retries || failure == HttpFailure::Transport(TransportError::InvalidUrl) {
+            if attempt >= request.retries || is_final(&failure) {
                 return Err(failure);
             }
             tokio::time::sleep(self.delay(&headers, attempt)).await;
@@ -102,6 +111,16 @@ impl Http {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether the next attempt would fail in the same way.
+fn is_final(failure: &HttpFailure) -> bool {
+    use TransportError::{Connection, Held, InvalidUrl, Setting, Timeout};
+
+    match failure {
+        HttpFailure::Transport(InvalidUrl | Setting { .. } | Held { .. }) => true,
+        HttpFailure::Transport(Timeout | Connection(_)) | HttpFailure::Status { .. } => false,
+    }
 }
 
 fn retriable(status: u16, headers: &HeaderMap) -> bool {

@@ -18,6 +18,7 @@ use options::OpenAiOptions;
 
 use super::failure::{self, Failure};
 use super::http::{Http, HttpRequest};
+use super::options::Options;
 use super::{ChatRequest, ChunkStream, Model, Provider, ProviderError, Surroundings, Usage, Wording};
 use super::{cost, stream as answer, tokens};
 use crate::protocol::message::ContentBlock;
@@ -40,7 +41,7 @@ impl OpenAiProvider {
     /// A model info that is not one (`provider.invalid_setting`).
     pub fn new(settings: &Settings, surroundings: &Surroundings) -> Result<OpenAiProvider, ProviderError> {
         let wording = surroundings.wording.clone();
-        let options = OpenAiOptions::read(&settings.other).map_err(|(key, cause)| {
+        let options = OpenAiOptions::read(Options::of(settings)).map_err(|(key, cause)| {
             ProviderError::worded(&wording, "provider.invalid_setting", &[("key", key), ("cause", &cause)])
         })?;
         Ok(OpenAiProvider { options, http: surroundings.http.clone(), wording })

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::providers::ModelInfo;
+use crate::providers::options::Options;
 use crate::providers::params::{ModelParams, ParamsFormat, model_params};
 
 /// Seconds an answer's headers may take by default.
@@ -53,8 +54,9 @@ impl OpenAiOptions {
     ///
     /// # Errors
     /// The key whose value cannot be used, and why.
-    pub fn read(options: &Map<String, Value>) -> Result<OpenAiOptions, (&'static str, String)> {
-        let text = |key: &str| options.get(key).and_then(Value::as_str);
+    pub fn read(profile: Options<'_>) -> Result<OpenAiOptions, (&'static str, String)> {
+        let options = profile.map();
+        let text = |key: &str| profile.text(key);
         let is = |key: &str| options.get(key) == Some(&Value::Bool(true));
         let custom = options.get("openAiCustomModelInfo").filter(|info| !info.is_null());
         let info: ModelInfo = match custom {
@@ -62,17 +64,14 @@ impl OpenAiOptions {
             None => default_info(),
         };
         let model_id = text("openAiModelId").unwrap_or("").to_owned();
-        let headers = options.get("openAiHeaders").and_then(Value::as_object);
         Ok(OpenAiOptions {
             base_url: text("openAiBaseUrl").unwrap_or("").to_owned(),
-            key: text("openAiApiKey").unwrap_or("not-provided").into(),
+            key: profile.secret_text("openAiApiKey").unwrap_or_else(|| "not-provided".into()),
             params: model_params(ParamsFormat::OpenAi, &model_id, &info, options, 0.0),
             model_id,
             max_tokens_null: custom.is_some_and(|info| info.get("maxTokens") == Some(&Value::Null)),
             info,
-            headers: headers
-                .map(|map| map.iter().map(|(name, value)| (name.clone(), value.as_str().map(Into::into))).collect())
-                .unwrap_or_default(),
+            headers: profile.headers("openAiHeaders"),
             use_azure: is("openAiUseAzure"),
             azure_api_version: text("azureApiVersion").filter(|version| !version.is_empty()).map(str::to_owned),
             streaming: options.get("openAiStreamingEnabled") != Some(&Value::Bool(false)),
@@ -137,7 +136,8 @@ mod tests {
     #[test]
     fn keys_do_not_show() {
         let options = serde_json::json!({"openAiApiKey": "sk-secret", "openAiHeaders": {"X-Auth": "also-secret"}});
-        let options = OpenAiOptions::read(options.as_object().expect("an object")).expect("valid options");
+        let settings = serde_json::from_value(options).expect("settings");
+        let options = OpenAiOptions::read(Options::of(&settings)).expect("valid options");
         assert!(!format!("{options:?}").contains("secret\""));
     }
 }
