@@ -5,6 +5,7 @@
 pub mod collate;
 pub mod replace;
 pub mod sort;
+pub mod text;
 
 /// True for the ECMAScript white-space and line-terminator set (`\s`, `trim`): TAB, LF, VT, FF, CR, SPACE,
 /// U+00A0, U+FEFF, U+2028, U+2029 and Unicode `Zs`. U+0085 is not in it.

@@ -68,6 +68,9 @@ pub enum ContentBlock {
         /// Whether the tool failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is_error: Option<bool>,
+        /// What some old histories have in place of `content`; only Bedrock's format looks at it (spec 07 §6.5).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Value>,
     },
     /// A block of another kind (thinking, …), kept as it stands in the history; no provider format knows it.
     #[serde(untagged)]

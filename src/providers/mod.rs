@@ -10,6 +10,7 @@
 //! errors nor in `Debug`.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod convert;
 pub mod cost;
 mod create;

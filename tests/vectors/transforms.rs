@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use lapce_ai::protocol::message::ApiMessage;
+use lapce_ai::protocol::message::{ApiMessage, ContentBlock, MessageContent};
 use lapce_ai::providers::ModelInfo;
+use lapce_ai::providers::bedrock::cache::{self, CacheLimits, Placement, cache_point};
 use lapce_ai::providers::convert::{
-    GeminiUnsupported, mark_last_texts, remove_images, to_gemini, to_openai, to_r1, to_simple,
+    GeminiUnsupported, UnsupportedImage, mark_last_texts, remove_images, to_bedrock, to_gemini, to_openai, to_r1,
+    to_simple,
 };
 use lapce_ai::providers::params::{ParamsFormat, model_params};
 use serde_json::{Map, Value, json};
@@ -39,6 +41,8 @@ fn run(input: &Value) -> Outcome {
             Err(GeminiUnsupported::Block(kind)) => json!({"threw": format!("UNSUPPORTED_BLOCK|{kind}")}).into(),
         },
         "simple" => json!(to_simple(&messages())).into(),
+        "bedrock" => bedrock(&messages()).into(),
+        "bedrock_cache" => bedrock_cache(input, &messages()).into(),
         "remove_images" if input["supports_images"] == json!(true) => json!(messages()).into(),
         "remove_images" => json!(*remove_images(&Arc::new(messages()), "⟦IMG_REFERENCED⟧")).into(),
         "cache_vertex" => {
@@ -71,4 +75,77 @@ fn params(input: &Value) -> Value {
         ("reasoning", params.reasoning),
     ];
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into()
+}
+
+fn bedrock(messages: &[ApiMessage]) -> Value {
+    match to_bedrock(messages, "⟦IMG_NEXT_MSG⟧") {
+        Ok(converted) => shown_bedrock(json!(converted)),
+        Err(UnsupportedImage::Format(format)) => json!({"threw": format!("UNSUPPORTED_IMAGE_FORMAT|{format}")}),
+        Err(UnsupportedImage::Link) => json!({"threw": "TYPE_ERROR"}),
+    }
+}
+
+/// Bytes and the marker of unknown blocks as the vectors show them.
+fn shown_bedrock(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| match value {
+                Value::String(data) if key == "bytes" => (key, json!({"$bytes": data})),
+                Value::String(text) if text == "[Unknown Block Type]" => (key, json!("⟦UNKNOWN_BLOCK⟧")),
+                value => (key, shown_bedrock(value)),
+            })
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Array(items) => items.into_iter().map(shown_bedrock).collect(),
+        other => other,
+    }
+}
+
+/// What the cache planner decides, with messages in its own text-only rendering.
+fn bedrock_cache(input: &Value, messages: &[ApiMessage]) -> Value {
+    let number = |key: &str| input["modelInfo"][key].as_u64().unwrap_or(0);
+    let cachable =
+        |field: &str| input["modelInfo"]["cachableFields"].as_array().is_some_and(|f| f.contains(&json!(field)));
+    let limits = CacheLimits {
+        max_points: number("maxCachePoints") as i64,
+        min_tokens: number("minTokensPerCachePoint"),
+        system: cachable("system"),
+        messages: cachable("messages"),
+    };
+    let system = input["systemPrompt"].as_str().unwrap_or("");
+    let previous: Vec<Placement> =
+        serde_json::from_value(input["previousCachePointPlacements"].clone()).unwrap_or_default();
+    let plan = match input["usePromptCache"] == json!(true) {
+        true => cache::plan(&limits, system, messages, &previous),
+        false => cache::Plan::default(),
+    };
+    let mut system: Vec<Value> =
+        Some(system).filter(|s| !s.is_empty()).map(|s| json!({"text": s})).into_iter().collect();
+    system.extend(plan.system.then(cache_point));
+    let points = plan.messages.as_deref().unwrap_or(&[]);
+    let message = |(i, message): (usize, &ApiMessage)| {
+        let mut content = text_only(&message.content);
+        content.extend(points.iter().any(|point| point.index == i).then(cache_point));
+        json!({"role": message.role, "content": content})
+    };
+    let messages: Vec<Value> = messages.iter().enumerate().map(message).collect();
+    let mut output = json!({"system": system, "messages": messages});
+    if let Some(points) = plan.messages {
+        let shown =
+            points.iter().map(|p| json!({"index": p.index, "type": "message", "tokensCovered": p.tokens_covered}));
+        output["messageCachePointPlacements"] = shown.collect();
+    }
+    output
+}
+
+fn text_only(content: &MessageContent) -> Vec<Value> {
+    let block = |block: &ContentBlock| match block {
+        ContentBlock::Text { text } => json!({"text": text}),
+        _ => json!({"text": "⟦UNSUPPORTED_CONTENT⟧"}),
+    };
+    match content {
+        MessageContent::Text(text) => vec![json!({"text": text})],
+        MessageContent::Blocks(blocks) => blocks.iter().map(block).collect(),
+    }
 }

@@ -1,6 +1,7 @@
 //! Conversations in the formats of the wire families (spec 07 §6) and the cache marks on them (§7). Pure functions.
 
 mod anthropic;
+mod bedrock;
 mod cache;
 mod gemini;
 mod openai;
@@ -10,6 +11,7 @@ mod simple;
 use std::sync::Arc;
 
 pub use anthropic::{mark_last_blocks, mark_last_texts, marked_system, to_anthropic};
+pub use bedrock::{UnsupportedImage, to_bedrock};
 pub use cache::mark_last_two_user_messages;
 pub use gemini::{GeminiUnsupported, gemini_parts, to_gemini};
 pub use openai::to_openai;
