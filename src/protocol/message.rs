@@ -403,19 +403,19 @@ pub struct TodoItem {
 #[serde(rename_all = "camelCase")]
 pub struct TokenUsage {
     /// Input tokens.
-    pub total_tokens_in: u64,
+    pub total_tokens_in: i64,
     /// Output tokens.
-    pub total_tokens_out: u64,
+    pub total_tokens_out: i64,
     /// Tokens written to the provider's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total_cache_writes: Option<u64>,
+    pub total_cache_writes: Option<i64>,
     /// Tokens read from the provider's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total_cache_reads: Option<u64>,
+    pub total_cache_reads: Option<i64>,
     /// US dollars.
     pub total_cost: f64,
     /// Tokens in the context of the last request.
-    pub context_tokens: u64,
+    pub context_tokens: i64,
 }
 
 #[cfg(test)]

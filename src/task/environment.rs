@@ -27,7 +27,7 @@ pub(super) async fn details(task: &Arc<Task>, files: bool) -> String {
     terminals(task, &settings, &texts, &mut out).await;
     time(task, &texts, &mut out);
     let cost = {
-        let usage = super::usage::token_usage(&task.state().ui);
+        let usage = super::usage::task_usage(&task.state().ui);
         usage.total_cost
     };
     let _ = write!(out, "\n\n# Current Cost\n${}", ecma_fixed(cost));

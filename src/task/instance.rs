@@ -17,7 +17,7 @@ use super::recovery::{NotedEditor, Replay};
 use super::repetition::RepetitionDetector;
 use super::store::Store;
 use super::turn::Turn;
-use super::usage::token_usage;
+use super::usage::task_usage;
 use crate::edit::view::EditView;
 use crate::protocol::message::{ApiMessage, Ask, TodoItem, TokenUsage, UiMessage};
 use crate::protocol::tool::ToolName;
@@ -288,7 +288,12 @@ impl Task {
 
     /// Token usage so far.
     pub fn usage(&self) -> TokenUsage {
-        token_usage(self.state().ui.get(1..).unwrap_or_default())
+        task_usage(self.state().ui.get(1..).unwrap_or_default())
+    }
+
+    /// Tokens in the context after the last request; 0 before the first.
+    pub fn context_tokens(&self) -> u64 {
+        self.usage().context_tokens.max(0).unsigned_abs()
     }
 
     /// Whether `other` is this very instance.

@@ -6,6 +6,7 @@
 
 pub mod approval;
 mod backoff;
+mod combine;
 mod condense;
 mod context_files;
 pub mod environment;
@@ -34,5 +35,6 @@ mod turn;
 mod usage;
 pub mod window;
 
+pub use combine::{combine_api_requests, combine_command_sequences};
 pub use instance::{TaskSnapshot, TaskView, ToolCount};
-pub use usage::token_usage;
+pub use usage::{token_usage, usage_changed};

@@ -13,6 +13,7 @@ use super::history::HistoryItem;
 use super::host::TaskEvent;
 use super::instance::Task;
 use super::recovery::Note;
+use super::usage::usage_changed;
 use crate::ecma;
 use crate::prompt::text::context;
 use crate::protocol::message::{ApiMessage, Ask, UiKind, UiMessage};
@@ -115,6 +116,7 @@ impl Task {
                 Some(text) => text.to_owned(),
             },
         };
+        let tokens = |count: i64| count.max(0).unsigned_abs();
         let resume = |m: &&UiMessage| !matches!(m.kind, UiKind::Ask(Ask::ResumeTask | Ask::ResumeCompletedTask));
         let last = state.ui.iter().rev().find(resume).map(|message| message.ts);
         HistoryItem {
@@ -124,10 +126,10 @@ impl Task {
             number,
             ts: last.unwrap_or_else(|| (self.services.surroundings.now_ms)()),
             task: title,
-            tokens_in: usage.total_tokens_in,
-            tokens_out: usage.total_tokens_out,
-            cache_writes: usage.total_cache_writes,
-            cache_reads: usage.total_cache_reads,
+            tokens_in: tokens(usage.total_tokens_in),
+            tokens_out: tokens(usage.total_tokens_out),
+            cache_writes: usage.total_cache_writes.map(tokens),
+            cache_reads: usage.total_cache_reads.map(tokens),
             total_cost: usage.total_cost,
             size: None,
             workspace: Some(self.cwd.to_string_lossy().into_owned()),
@@ -139,8 +141,8 @@ impl Task {
     /// Puts the entry into the list of known tasks and reports usage that changed.
     fn store_history_item(&self) {
         let usage = self.usage();
-        let changed = self.state().reported_usage.replace(usage.clone()).as_ref() != Some(&usage);
-        if changed {
+        let told = self.state().reported_usage.replace(usage.clone());
+        if usage_changed(&usage, told.as_ref()) {
             let provider = (self.services.surroundings.providers)(&self.settings());
             let context_window = provider.map_or(0, |provider| provider.model().info.context_window);
             self.emit(TaskEvent::Usage { task: self.id.clone(), usage, context_window });

@@ -2,97 +2,80 @@
 
 use serde_json::{Map, Value};
 
+use super::combine::combine_api_requests;
 use crate::protocol::message::{Ask, Say, TokenUsage, UiKind, UiMessage};
 
-/// The usage that `messages` report. For a task these are all but the first.
+/// The usage of a task, from all its messages but the first. Commands, which the specification combines as well, count
+/// for nothing.
+pub fn task_usage(messages: &[UiMessage]) -> TokenUsage {
+    match messages.iter().any(|message| message.kind == UiKind::Say(Say::ApiReqFinished)) {
+        true => token_usage(&combine_api_requests(messages)),
+        false => token_usage(messages),
+    }
+}
+
+/// *token-usage*: what `messages` report, as they are.
 pub fn token_usage(messages: &[UiMessage]) -> TokenUsage {
-    let mut requests = Vec::new();
     let mut usage = TokenUsage::default();
     for message in messages {
         match message.kind {
-            UiKind::Say(Say::ApiReqStarted) => requests.push(Entry::Request(object(message))),
-            UiKind::Say(Say::ApiReqFinished) if messages.len() > 1 => merge_legacy(&mut requests, message),
+            UiKind::Say(Say::ApiReqStarted) => {
+                let Some(request) = object(message) else { continue };
+                add_costs(&mut usage, &request);
+                add(&mut usage.total_cache_writes, request.get("cacheWrites"));
+                add(&mut usage.total_cache_reads, request.get("cacheReads"));
+                let context = context_of(&request);
+                usage.context_tokens = if context == 0 { usage.context_tokens } else { context };
+            }
             UiKind::Say(Say::CondenseContext) => {
-                let data = message.context_condense.as_ref();
-                usage.total_cost += data.and_then(|d| d.get("cost")).and_then(Value::as_f64).unwrap_or(0.0);
-                requests.push(Entry::Condensed(data.map_or(0, |d| count(d.get("newContextTokens")))));
+                let Some(condensed) = &message.context_condense else { continue };
+                usage.total_cost += condensed.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
+                let context = count(condensed.get("newContextTokens"));
+                usage.context_tokens = if context == 0 { usage.context_tokens } else { context };
             }
             UiKind::Ask(Ask::Tool) => {
-                let Some(text) = message.text.as_deref().filter(|t| t.contains("fastApplyResult")) else { continue };
-                let Ok(tool) = serde_json::from_str::<Value>(text) else { continue };
-                let fast = &tool["fastApplyResult"];
-                usage.total_tokens_in += count(fast.get("tokensIn"));
-                usage.total_tokens_out += count(fast.get("tokensOut"));
-                usage.total_cost += fast["cost"].as_f64().unwrap_or(0.0);
+                let told = message.text.as_deref().is_some_and(|text| text.contains("fastApplyResult"));
+                if let Some(Value::Object(fast)) = told.then(|| object(message)?.remove("fastApplyResult")).flatten() {
+                    add_costs(&mut usage, &fast);
+                }
             }
             _ => {}
         }
     }
-    for request in requests.iter().filter_map(Entry::request) {
-        usage.total_tokens_in += count(request.get("tokensIn"));
-        usage.total_tokens_out += count(request.get("tokensOut"));
-        usage.total_cost += request.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
-        add(&mut usage.total_cache_writes, request.get("cacheWrites"));
-        add(&mut usage.total_cache_reads, request.get("cacheReads"));
-    }
-    usage.context_tokens = requests.iter().rev().map(Entry::context).find(|tokens| *tokens > 0).unwrap_or(0);
     usage
 }
 
-/// What counts, in the order of the messages.
-enum Entry {
-    /// The JSON of an `api_req_started`; `None` when it cannot be parsed.
-    Request(Option<Map<String, Value>>),
-    /// Context tokens after a condensing.
-    Condensed(u64),
+/// *usage changed*: whether any count differs from those told before.
+pub fn usage_changed(usage: &TokenUsage, told: Option<&TokenUsage>) -> bool {
+    told != Some(usage)
 }
 
-impl Entry {
-    fn request(&self) -> Option<&Map<String, Value>> {
-        match self {
-            Entry::Request(request) => request.as_ref(),
-            Entry::Condensed(_) => None,
-        }
-    }
+fn add_costs(usage: &mut TokenUsage, record: &Map<String, Value>) {
+    usage.total_tokens_in = usage.total_tokens_in.saturating_add(count(record.get("tokensIn")));
+    usage.total_tokens_out = usage.total_tokens_out.saturating_add(count(record.get("tokensOut")));
+    usage.total_cost += record.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
+}
 
-    /// Tokens in the context after this entry; 0 when it does not tell.
-    fn context(&self) -> u64 {
-        match self {
-            Entry::Condensed(tokens) => *tokens,
-            Entry::Request(None) => 0,
-            Entry::Request(Some(request)) => {
-                let cached = request.get("apiProtocol").and_then(Value::as_str) == Some("anthropic");
-                let tokens = count(request.get("tokensIn")) + count(request.get("tokensOut"));
-                let cache = count(request.get("cacheWrites")) + count(request.get("cacheReads"));
-                if cached { tokens + cache } else { tokens }
-            }
-        }
-    }
+/// Tokens in the context after this request; 0 when it does not tell.
+fn context_of(request: &Map<String, Value>) -> i64 {
+    let with_cache = request.get("apiProtocol").and_then(Value::as_str) == Some("anthropic");
+    let keys = ["tokensIn", "tokensOut", "cacheWrites", "cacheReads"];
+    let counted = if with_cache { &keys[..] } else { &keys[..2] };
+    counted.iter().map(|key| count(request.get(*key))).fold(0, i64::saturating_add)
 }
 
 fn object(message: &UiMessage) -> Option<Map<String, Value>> {
-    // The request text is the bulk of the record and holds nothing that counts; serde skips over it.
     serde_json::from_str(message.text.as_deref()?).ok()
 }
 
-/// Merges a legacy `api_req_finished` over the last request.
-fn merge_legacy(requests: &mut [Entry], message: &UiMessage) {
-    let last = requests.iter_mut().rev().find_map(|entry| match entry {
-        Entry::Request(request) => Some(request),
-        Entry::Condensed(_) => None,
-    });
-    if let Some(request) = last {
-        request.get_or_insert_default().extend(object(message).unwrap_or_default());
-    }
+/// Negative counts, which only damaged records have, stay as they are.
+fn count(value: Option<&Value>) -> i64 {
+    value.and_then(Value::as_f64).map_or(0, |n| n as i64)
 }
 
-fn count(value: Option<&Value>) -> u64 {
-    value.and_then(Value::as_f64).map_or(0, |n| n as u64)
-}
-
-fn add(total: &mut Option<u64>, value: Option<&Value>) {
+fn add(total: &mut Option<i64>, value: Option<&Value>) {
     if value.is_some_and(Value::is_number) {
-        *total = Some(total.unwrap_or(0) + count(value));
+        *total = Some(total.unwrap_or(0).saturating_add(count(value)));
     }
 }
 
@@ -132,7 +115,7 @@ mod tests {
         condensed.context_condense = Some(json!({"cost": 0.25, "newContextTokens": 40}));
         let finished =
             UiMessage::new(2, UiKind::Say(Say::ApiReqFinished), Some(json!({"tokensIn": 5, "cost": 1}).to_string()));
-        let usage = token_usage(&[request(json!({"tokensIn": 1, "tokensOut": 1})), finished, condensed]);
+        let usage = task_usage(&[request(json!({"tokensIn": 1, "tokensOut": 1})), finished, condensed]);
         assert_eq!((usage.total_tokens_in, usage.total_tokens_out, usage.context_tokens), (5, 1, 40));
         assert_eq!(usage.total_cost, 1.25);
     }

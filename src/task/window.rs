@@ -121,7 +121,7 @@ pub(super) async fn manage(
     settings: &Settings,
     system: &str,
 ) -> Result<(), RequestError> {
-    let context_tokens = task.usage().context_tokens;
+    let context_tokens = task.context_tokens();
     if context_tokens == 0 {
         return Ok(());
     }
@@ -189,7 +189,7 @@ impl Task {
             super::host::PromptRequest { cwd: &self.cwd, settings: &settings, mode: &settings.mode, model: &model };
         let system = surroundings.prompt.build(request).await.map_err(failed)?;
         let messages = self.state().api.clone();
-        let previous = self.usage().context_tokens;
+        let previous = self.context_tokens();
         let outcome = condense::summarise(self, &messages, provider.as_ref(), &settings, &system, previous).await;
         let aborted = |_| CommandError::NoTask;
         match outcome {

@@ -1,9 +1,9 @@
 //! Costs, token counts and limits.
 
-use lapce_ai::protocol::message::{ContentBlock, UiMessage};
+use lapce_ai::protocol::message::{ContentBlock, TokenUsage, UiMessage};
 use lapce_ai::providers::params::{max_output_tokens, use_reasoning_budget, use_reasoning_effort};
 use lapce_ai::providers::{ModelInfo, Usage, cost, router_name, tokens};
-use lapce_ai::task::token_usage;
+use lapce_ai::task::{combine_api_requests, combine_command_sequences, token_usage, usage_changed};
 use serde_json::{Map, Value, json};
 
 use crate::support::{Area, Outcome};
@@ -37,14 +37,21 @@ fn run(input: &Value) -> Outcome {
             let blocks: Vec<ContentBlock> = serde_json::from_value(input["content"].clone()).expect("blocks");
             json!(tokens::count_blocks(&blocks)).into()
         }
-        // Counts are unsigned throughout; the reference lets negative ones through from stored records.
-        "api_metrics" if input.to_string().contains("\\\":-") => Outcome::Missing("negative token counts".into()),
-        "api_metrics" => {
-            let messages: Vec<UiMessage> = serde_json::from_value(input["messages"].clone()).expect("messages");
-            json!(token_usage(&messages)).into()
+        "api_metrics" => json!(token_usage(&messages(input))).into(),
+        "combine_api_requests" => json!(combine_api_requests(&messages(input))).into(),
+        "combine_commands" => json!(combine_command_sequences(&messages(input))).into(),
+        "usage_changed" => {
+            let usage: TokenUsage = serde_json::from_value(input["current"].clone()).expect("a usage");
+            // A snapshot that lacks a count differs from any usage.
+            let snapshot: Option<TokenUsage> = serde_json::from_value(input["snapshot"].clone()).ok();
+            json!(usage_changed(&usage, snapshot.as_ref())).into()
         }
         other => Outcome::Missing(other.to_owned()),
     }
+}
+
+fn messages(input: &Value) -> Vec<UiMessage> {
+    serde_json::from_value(input["messages"].clone()).expect("messages")
 }
 
 fn usage(input: &Value) -> Usage {

@@ -93,13 +93,13 @@ impl Usage {
     pub fn new(task: &str, usage: &TokenUsage, context_window: u64) -> Usage {
         Usage {
             task: task.to_owned(),
-            tokens_in: usage.total_tokens_in,
-            tokens_out: usage.total_tokens_out,
-            cache_read_tokens: usage.total_cache_reads.unwrap_or(0),
-            cache_write_tokens: usage.total_cache_writes.unwrap_or(0),
+            tokens_in: shown(usage.total_tokens_in),
+            tokens_out: shown(usage.total_tokens_out),
+            cache_read_tokens: shown(usage.total_cache_reads.unwrap_or(0)),
+            cache_write_tokens: shown(usage.total_cache_writes.unwrap_or(0)),
             reasoning_tokens: 0,
             cost: usage.total_cost,
-            context_tokens: usage.context_tokens,
+            context_tokens: shown(usage.context_tokens),
             context_window,
         }
     }
@@ -111,11 +111,16 @@ impl TaskCompleted {
         TaskCompleted {
             task: task.to_owned(),
             result: result.to_owned(),
-            tokens_in: usage.total_tokens_in,
-            tokens_out: usage.total_tokens_out,
+            tokens_in: shown(usage.total_tokens_in),
+            tokens_out: shown(usage.total_tokens_out),
             cost: usage.total_cost,
         }
     }
+}
+
+/// A count as hosts see it: a negative one, from a damaged record, is none.
+fn shown(tokens: i64) -> u64 {
+    tokens.max(0).unsigned_abs()
 }
 
 fn form_and_kind(kind: UiKind) -> (Form, &'static str) {
