@@ -40,7 +40,7 @@ pub async fn run(core: Arc<Core>, client: Arc<Attachment>, id: u64, create: Comp
     let begin = MessageBegin { task: String::new(), form: Form::Say, kind: "text".into() };
     client.channel.send(id, Event::MessageBegin(begin));
     let mut stream = provider.stream(request);
-    let (mut total, mut cost) = (Usage::default(), None);
+    let mut total = Usage::default();
     loop {
         client.channel.ready().await;
         match stream.next().await {
@@ -50,15 +50,11 @@ pub async fn run(core: Arc<Core>, client: Arc<Attachment>, id: u64, create: Comp
             Some(Ok(StreamChunk::Reasoning(text))) if !text.is_empty() => {
                 client.channel.send(id, Event::ReasoningDelta(text))
             }
-            Some(Ok(StreamChunk::Usage(usage))) => {
-                total.input_tokens += usage.input_tokens;
-                total.output_tokens += usage.output_tokens;
-                cost = usage.total_cost;
-            }
+            Some(Ok(StreamChunk::Usage(usage))) => total.add(&usage),
             Some(Ok(_)) => {}
         }
     }
-    let cost = cost.unwrap_or_else(|| provider.cost(&total));
+    let cost = total.total_cost.unwrap_or_else(|| provider.cost(&total));
     Ok(json!({"tokens_in": total.input_tokens, "tokens_out": total.output_tokens, "cost": cost}))
 }
 
