@@ -68,3 +68,6 @@ mod structure;
 #[cfg(unix)]
 #[path = "vectors/stub.rs"]
 mod stub;
+#[cfg(target_os = "linux")]
+#[path = "cases/tools.rs"]
+mod tools;

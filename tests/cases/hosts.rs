@@ -5,46 +5,11 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The shared library that was built with this test: beside it, or one folder up.
-fn library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().unwrap();
-    let candidates = [folder.join("liblapce_ai.so"), folder.parent().unwrap().join("liblapce_ai.so")];
-    let newest =
-        candidates.into_iter().filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path))).max();
-    newest.expect("the shared library is built with the tests").1
-}
-
-/// Whether the tool is there; says so when it is not.
-fn has(tool: &str) -> bool {
-    let is_there = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
-    if !is_there {
-        // Written past the capture of test output: a skipped host must be seen.
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "SKIPPED: `{tool}` is not installed");
-    }
-    is_there
-}
-
-fn run(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
+use crate::tools::{compile, has, library, link_library, root, run};
 
 /// A folder with the library under its soname, a copy of the demo project, and room for a program.
 struct Stage {
@@ -54,9 +19,7 @@ struct Stage {
 impl Stage {
     fn new() -> Stage {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["liblapce_ai.so", "liblapce_ai.so.0"] {
-            std::os::unix::fs::symlink(library(), folder.path().join(name)).unwrap();
-        }
+        link_library(folder.path());
         // Where an attaching host finds it: beside the library.
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lapce-ai"), folder.path().join("lapce-ai")).unwrap();
         copy(&root().join("examples/data/workspace"), &folder.path().join("workspace"));
@@ -69,14 +32,7 @@ impl Stage {
 
     /// Compiles a host against the header and the library.
     fn compile(&self, compiler: &str, source: &str, flags: &[&str]) -> PathBuf {
-        let program = self.path("agent");
-        let mut command = Command::new(compiler);
-        command.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g"]).args(flags);
-        command.arg("-I").arg(root().join("include")).arg(root().join(source)).arg("-o").arg(&program);
-        command.arg("-L").arg(self.folder.path()).arg("-llapce_ai");
-        command.arg(format!("-Wl,-rpath,{}", self.folder.path().display()));
-        run(&mut command);
-        program
+        compile(compiler, source, flags, self.folder.path())
     }
 
     /// Runs a host on the demo project, its engine in process, and checks what it says and did.
