@@ -56,7 +56,7 @@ pub fn parse_price(price: &Value) -> Option<f64> {
 }
 
 /// ECMAScript `parseFloat`: the longest leading decimal literal, NaN without one.
-fn parse_float(text: &str) -> f64 {
+pub(super) fn parse_float(text: &str) -> f64 {
     let text = crate::ecma::trim_start(text);
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if unsigned.starts_with("Infinity") {

@@ -174,7 +174,16 @@ pub fn event_stream(response: HttpResponse) -> Result<BodyStream, Failure> {
 ///
 /// # Errors
 /// A page instead of JSON, a body that breaks off, is too long or no JSON.
-pub async fn read_json(mut response: HttpResponse) -> Result<Value, Failure> {
+pub async fn read_json(response: HttpResponse) -> Result<Value, Failure> {
+    let bytes = read_bytes(response).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Failure::NotJson(error.to_string()))
+}
+
+/// The whole body.
+///
+/// # Errors
+/// A page instead of data, a body that breaks off or is too long.
+pub async fn read_bytes(mut response: HttpResponse) -> Result<Vec<u8>, Failure> {
     let found = content_type(&response);
     if found.starts_with("text/html") {
         return Err(Failure::ContentType(found));
@@ -186,7 +195,7 @@ pub async fn read_json(mut response: HttpResponse) -> Result<Value, Failure> {
             return Err(Failure::TooLarge);
         }
     }
-    serde_json::from_slice(&bytes).map_err(|error| Failure::NotJson(error.to_string()))
+    Ok(bytes)
 }
 
 fn content_type(response: &HttpResponse) -> String {
