@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lapce_ai::protocol::message::{ApiMessage, ContentBlock, MessageContent};
 use lapce_ai::providers::ModelInfo;
 use lapce_ai::providers::bedrock::cache::{self, CacheLimits, Placement, cache_point};
+use lapce_ai::providers::convert::{GEMINI_FREQUENCY, mark_for_claude, mark_for_gemini, mark_for_vercel};
 use lapce_ai::providers::convert::{
     GeminiUnsupported, UnsupportedImage, mark_last_texts, remove_images, to_bedrock, to_gemini, to_openai, to_r1,
     to_simple,
@@ -45,6 +46,12 @@ fn run(input: &Value) -> Outcome {
         "bedrock_cache" => bedrock_cache(input, &messages()).into(),
         "remove_images" if input["supports_images"] == json!(true) => json!(messages()).into(),
         "remove_images" => json!(*remove_images(&Arc::new(messages()), "⟦IMG_REFERENCED⟧")).into(),
+        "cache_anthropic" => marked(input, mark_for_claude).into(),
+        "cache_vercel" => marked(input, mark_for_vercel).into(),
+        "cache_gemini" => {
+            let frequency = input["frequency"].as_u64().map_or(GEMINI_FREQUENCY, |n| n as usize);
+            marked(input, |system, messages| mark_for_gemini(system, messages, frequency)).into()
+        }
         "cache_vertex" => {
             let mut messages = input["messages"].as_array().cloned().unwrap_or_default();
             mark_last_texts(&mut messages);
@@ -53,6 +60,13 @@ fn run(input: &Value) -> Outcome {
         "model_params" => params(input).into(),
         other => Outcome::Missing(other.to_owned()),
     }
+}
+
+/// Messages that are in OpenAI's format already, with cache marks.
+fn marked(input: &Value, mark: impl Fn(&str, &mut Vec<Value>)) -> Value {
+    let mut messages = input["messages"].as_array().cloned().unwrap_or_default();
+    mark(input["system"].as_str().unwrap_or(""), &mut messages);
+    messages.into()
 }
 
 fn params(input: &Value) -> Value {

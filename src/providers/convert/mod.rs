@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 pub use anthropic::{mark_last_blocks, mark_last_texts, marked_system, to_anthropic};
 pub use bedrock::{UnsupportedImage, to_bedrock};
-pub use cache::mark_last_two_user_messages;
+pub use cache::{
+    GEMINI_FREQUENCY, mark_for_claude, mark_for_gemini, mark_for_litellm, mark_for_vercel, mark_last_two_user_messages,
+};
 pub use gemini::{GeminiUnsupported, gemini_parts, to_gemini};
 pub use openai::to_openai;
 pub use r1::to_r1;
