@@ -6,6 +6,7 @@ use super::anthropic::AnthropicProvider;
 use super::gemini::GeminiProvider;
 use super::openai::OpenAiProvider;
 use super::replay::ReplayProvider;
+use super::xai::XaiProvider;
 use super::{Provider, ProviderError, Surroundings};
 use crate::settings::Settings;
 
@@ -18,6 +19,7 @@ const NATIVE: &[(&str, Build)] = &[
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
     ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),
+    ("xai", |settings, surroundings| Ok(Arc::new(XaiProvider::new(settings, surroundings)?))),
 ];
 
 /// Builds the provider that `settings` name; absent and unknown names mean Anthropic. Opens no connection.

@@ -11,6 +11,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+mod chat;
 pub mod convert;
 pub mod cost;
 mod create;
@@ -31,6 +32,7 @@ pub mod tag_matcher;
 mod think;
 pub mod tokens;
 mod usage;
+mod xai;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,9 @@
 use secrecy::ExposeSecret;
 
 use super::options::OpenAiOptions;
-use crate::providers::http::{DEFAULT_HEADERS, HeaderMap, InvalidHeader, set_header};
+use crate::providers::Environment;
+use crate::providers::chat::sdk_headers;
+use crate::providers::http::{HeaderMap, InvalidHeader, set_header};
 
 const DEFAULT_BASE: &str = "https://api.openai.com/v1";
 const AZURE_VERSION: &str = "2024-08-01-preview";
@@ -58,14 +60,10 @@ impl Endpoint {
     }
 
     /// All headers: the defaults under the profile's own, except Azure's key and the content type.
-    pub fn headers(self, options: &OpenAiOptions) -> Result<HeaderMap, InvalidHeader> {
-        let mut headers = HeaderMap::new();
-        let key = options.key.expose_secret();
-        if self != Endpoint::Azure {
-            set_header(&mut headers, "Authorization", &format!("Bearer {key}"))?;
-        }
-        for (name, value) in DEFAULT_HEADERS {
-            set_header(&mut headers, name, value)?;
+    pub fn headers(self, options: &OpenAiOptions, environment: &Environment) -> Result<HeaderMap, InvalidHeader> {
+        let mut headers = sdk_headers(&options.key, environment, true)?;
+        if self == Endpoint::Azure {
+            headers.remove("authorization");
         }
         let own = |name: &str| OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
         for (name, value) in options.headers.iter().filter(|(name, _)| !own(name)) {
@@ -75,10 +73,9 @@ impl Endpoint {
             }
         }
         if self == Endpoint::Azure {
-            set_header(&mut headers, "api-key", key)?;
+            set_header(&mut headers, "api-key", options.key.expose_secret())?;
         }
         set_header(&mut headers, "Content-Type", "application/json")?;
-        set_header(&mut headers, "Accept", "application/json")?;
         Ok(headers)
     }
 }

@@ -1,26 +1,26 @@
 //! OpenAI-compatible chat completions, Azure included (spec 07 §11, §12).
 //!
-//! `endpoint` finds address and authorisation, `request` the body, `decode` reads the answer; this file joins them.
+//! `endpoint` finds address and authorisation, `request` the body; this file joins them over the shared core (`chat`).
 
-mod decode;
 mod endpoint;
 mod options;
 mod request;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::{FutureExt, StreamExt, stream};
 use serde_json::Value;
 
-use decode::ChatDecoder;
 use endpoint::Endpoint;
 use options::OpenAiOptions;
 
+use super::chat::{ChatClient, ChatDecoder, ChatReading, ReasoningFields, ThinkTags, UsageRule, UsageTime, Wrapping};
+use super::chat::{UsageReader, message_text};
 use super::failure::{self, Failure};
-use super::http::{Http, HttpRequest};
+use super::http::HttpRequest;
 use super::options::Options;
-use super::{ChatRequest, ChunkStream, Model, Provider, ProviderError, Surroundings, Usage, Wording};
-use super::{cost, stream as answer, tokens};
+use super::{ChatRequest, ChunkStream, Model, Provider, ProviderError, StreamChunk, Surroundings, Usage};
+use super::{cost, tokens};
 use crate::protocol::message::ContentBlock;
 use crate::settings::Settings;
 
@@ -29,9 +29,9 @@ const NAME: &str = "OpenAI";
 
 /// The provider; see the module.
 pub struct OpenAiProvider {
-    options: OpenAiOptions,
-    http: Http,
-    wording: Wording,
+    options: Arc<OpenAiOptions>,
+    client: ChatClient,
+    surroundings: Surroundings,
 }
 
 impl OpenAiProvider {
@@ -40,34 +40,40 @@ impl OpenAiProvider {
     /// # Errors
     /// A model info that is not one (`provider.invalid_setting`).
     pub fn new(settings: &Settings, surroundings: &Surroundings) -> Result<OpenAiProvider, ProviderError> {
-        let wording = surroundings.wording.clone();
         let options = OpenAiOptions::read(Options::of(settings)).map_err(|(key, cause)| {
-            ProviderError::worded(&wording, "provider.invalid_setting", &[("key", key), ("cause", &cause)])
+            ProviderError::worded(&surroundings.wording, "provider.invalid_setting", &[("key", key), ("cause", &cause)])
         })?;
-        Ok(OpenAiProvider { options, http: surroundings.http.clone(), wording })
+        let client = ChatClient::new(surroundings, NAME, options.key.clone());
+        Ok(OpenAiProvider { options: Arc::new(options), client, surroundings: surroundings.clone() })
     }
 
     fn http_request(&self, body: &Value) -> Result<HttpRequest, Failure> {
         let endpoint = Endpoint::of(&self.options);
-        Ok(HttpRequest {
-            method: super::http::Method::POST,
-            url: endpoint.url(&self.options).ok_or(Failure::InvalidUrl)?,
-            headers: endpoint.headers(&self.options)?,
-            body: Bytes::from(body.to_string()),
-            header_timeout: self.options.timeout,
-            idle_timeout: super::http::IDLE_TIMEOUT,
-            retries: super::http::SDK_RETRIES,
-        })
+        let url = endpoint.url(&self.options).ok_or(Failure::InvalidUrl)?;
+        let headers = endpoint.headers(&self.options, &self.surroundings.environment)?;
+        Ok(HttpRequest { header_timeout: self.options.timeout, ..HttpRequest::post(url, headers, body) })
     }
 
-    fn wrap(&self, failure: &Failure) -> ProviderError {
-        failure::wrap(failure, NAME, &self.options.key, &self.wording)
+    fn usage_reader(&self, rule: UsageRule) -> UsageReader {
+        let options = self.options.clone();
+        Arc::new(move |usage| rule.read(usage, &options.info))
     }
 
-    /// Sends a body that asks for a whole answer.
-    async fn whole_answer(&self, body: &Value) -> Result<Value, Failure> {
-        let response = self.http.send(self.http_request(body)?).await?;
-        failure::read_json(response).await
+    /// What the two branches of the specification take from a stream (spec 07 §11.1, §11.2).
+    fn decoder(&self) -> ChatDecoder {
+        let (reading, rule) = match self.options.is_o_series() {
+            true => (ChatReading::default(), UsageRule::default()),
+            false => {
+                let reading = ChatReading {
+                    reasoning: ReasoningFields::Content,
+                    think_tags: ThinkTags::Leading,
+                    usage: UsageTime::Last,
+                    ..ChatReading::default()
+                };
+                (reading, UsageRule::openai())
+            }
+        };
+        ChatDecoder::new(reading, self.usage_reader(rule), self.client.wording.clone())
     }
 }
 
@@ -78,25 +84,16 @@ impl Provider for OpenAiProvider {
     }
 
     fn stream(&self, request: ChatRequest) -> ChunkStream {
-        let placeholder = (self.wording)("transform.tool_result.image_placeholder", &[]);
-        let body = request::body(&self.options, &request, &placeholder);
-        let this = self.shared();
-        if !self.options.streaming {
-            let answer = async move {
-                match this.whole_answer(&body).await {
-                    Ok(answer) => decode::whole(&answer).into_iter().map(Ok).collect(),
-                    Err(failure) => vec![Err(this.wrap(&failure))],
-                }
-            };
-            return answer.map(stream::iter).flatten_stream().boxed();
+        let body = request::body(&self.options, &request, &self.client.image_placeholder());
+        let request = self.http_request(&body);
+        if self.options.streaming {
+            return self.client.stream(request, Wrapping::Wrapped, self.decoder());
         }
-        let decoder = ChatDecoder::new(self.options.is_o_series(), self.wording.clone());
-        let wording = self.wording.clone();
-        let start = async move {
-            let sent = async { failure::event_stream(this.http.send(this.http_request(&body)?).await?) };
-            sent.await.map_err(|failure| this.wrap(&failure))
-        };
-        answer::answer(start.boxed(), decoder, wording)
+        let read_usage = self.usage_reader(UsageRule::openai());
+        // Text and usage, always both (spec 07 §11.4).
+        self.client.stream_of_whole(request, Wrapping::Wrapped, move |answer| {
+            vec![StreamChunk::Text(message_text(answer)), StreamChunk::Usage(read_usage(&answer["usage"]))]
+        })
     }
 
     async fn count_tokens(&self, blocks: &[ContentBlock]) -> u64 {
@@ -105,24 +102,17 @@ impl Provider for OpenAiProvider {
 
     async fn complete(&self, prompt: &str) -> Result<String, ProviderError> {
         let body = request::single_prompt(&self.options, prompt);
-        match self.whole_answer(&body).await {
-            Ok(answer) => Ok(decode::message_text(&answer)),
+        match self.client.whole(self.http_request(&body)).await {
+            Ok(answer) => Ok(message_text(&answer)),
             // The specification has this error wrapped twice (spec 07 §11.5).
             Err(failure) => {
-                let inner = self.wrap(&failure).message;
-                Err(failure::completion_error(NAME, &inner, &self.wording))
+                let inner = self.client.error(&failure, Wrapping::Wrapped).message;
+                Err(failure::completion_error(NAME, &inner, &self.client.wording))
             }
         }
     }
 
     fn cost(&self, usage: &Usage) -> f64 {
         cost::openai(&self.options.info, usage)
-    }
-}
-
-impl OpenAiProvider {
-    /// A copy for a request that outlives the borrow of `self`.
-    fn shared(&self) -> OpenAiProvider {
-        OpenAiProvider { options: self.options.clone(), http: self.http.clone(), wording: self.wording.clone() }
     }
 }

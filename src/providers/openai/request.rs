@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::options::OpenAiOptions;
 use crate::providers::ChatRequest;
+use crate::providers::chat::body::{self as chat, MessageFormat, headed};
 use crate::providers::convert::{mark_last_two_user_messages, to_openai, to_r1, to_simple};
 use crate::providers::params::json_number;
 
@@ -41,32 +42,31 @@ pub fn body(options: &OpenAiOptions, request: &ChatRequest, image_placeholder: &
 
 /// The body for a single prompt.
 pub fn single_prompt(options: &OpenAiOptions, prompt: &str) -> Value {
-    let messages = json!([{"role": "user", "content": prompt}]);
-    let mut body = Map::from_iter([("model".to_owned(), json!(options.model_id)), ("messages".to_owned(), messages)]);
+    let mut body = chat::single_prompt(&options.model_id, "user", prompt);
     add_max_tokens(options, &mut body);
     Value::Object(body)
 }
 
 fn developer(request: &ChatRequest, image_placeholder: &str) -> Value {
     let system = json!({"role": "developer", "content": format!("{MARKDOWN_MARK}{}", request.system)});
-    headed(system, to_openai(&request.messages, image_placeholder))
+    headed(system, to_openai(&request.messages, image_placeholder)).into()
 }
 
 fn streamed(options: &OpenAiOptions, request: &ChatRequest, image_placeholder: &str) -> Value {
-    if options.is_reasoner() {
-        return to_r1(Some(&request.system), &request.messages).into();
-    }
-    let system = |content: Value| json!({"role": "system", "content": content});
-    if options.legacy_format || options.base_url.contains(".volces.com") {
-        return headed(system(json!(request.system)), to_simple(&request.messages));
+    let format = if options.is_reasoner() {
+        MessageFormat::R1
+    } else if options.legacy_format || options.base_url.contains(".volces.com") {
+        MessageFormat::Simple
+    } else {
+        MessageFormat::OpenAi
+    };
+    if format != MessageFormat::OpenAi || options.info.supports_prompt_cache != Some(true) {
+        return chat::messages(format, &request.system, &request.messages, image_placeholder).into();
     }
     let mut messages = to_openai(&request.messages, image_placeholder);
-    if options.info.supports_prompt_cache != Some(true) {
-        return headed(system(json!(request.system)), messages);
-    }
     mark_last_two_user_messages(&mut messages);
     let marked = json!([{"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}]);
-    headed(system(marked), messages)
+    headed(json!({"role": "system", "content": marked}), messages).into()
 }
 
 /// The system prompt goes first as a user message.
@@ -78,19 +78,11 @@ fn unstreamed(options: &OpenAiOptions, request: &ChatRequest, image_placeholder:
         true => to_simple(&request.messages),
         false => to_openai(&request.messages, image_placeholder),
     };
-    headed(json!({"role": "user", "content": request.system}), messages)
-}
-
-fn headed(head: Value, mut messages: Vec<Value>) -> Value {
-    messages.insert(0, head);
-    Value::Array(messages)
+    headed(json!({"role": "user", "content": request.system}), messages).into()
 }
 
 fn ask_for_stream(options: &OpenAiOptions, body: &mut Map<String, Value>) {
-    body.insert("stream".into(), json!(true));
-    if !options.host().contains("x.ai") {
-        body.insert("stream_options".into(), json!({"include_usage": true}));
-    }
+    chat::ask_for_stream(body, !options.host().contains("x.ai"));
 }
 
 fn add_max_tokens(options: &OpenAiOptions, body: &mut Map<String, Value>) {
