@@ -37,6 +37,8 @@ mod protocol_document;
 mod provider_http;
 #[path = "cases/providers/mod.rs"]
 mod providers;
+#[path = "cases/providers_document.rs"]
+mod providers_document;
 #[cfg(unix)]
 #[path = "cases/reading_tools.rs"]
 mod reading_tools;

@@ -2,7 +2,10 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A command line program prints.
 
+mod call;
 mod info;
+mod models;
+mod providers;
 mod run;
 mod schema;
 #[cfg(unix)]
@@ -29,6 +32,10 @@ enum Command {
     Serve(serve::Serve),
     /// Show what this build is: version, ABI, providers, tools.
     Info,
+    /// List the AI providers.
+    Providers(providers::Providers),
+    /// List models with their limits and prices.
+    Models(models::Models),
     /// Print the JSON schema of requests or events.
     Schema(schema::Schema),
 }
@@ -43,6 +50,8 @@ pub fn main() -> ExitCode {
         #[cfg(unix)]
         Command::Serve(serve) => serve.execute(),
         Command::Info => info::execute(),
+        Command::Providers(providers) => providers.execute(),
+        Command::Models(models) => models.execute(),
         Command::Schema(schema) => schema.execute(),
     };
     match outcome {

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::Failure;
+use super::{Failure, call};
 use crate::engine::{Client, ClientOptions, Engine, EngineOptions};
 use crate::protocol::event::{Ask, Event, SessionState};
 use crate::protocol::request::Request;
@@ -35,11 +35,7 @@ pub struct Run {
 impl Run {
     /// Runs the task. Exit code 1 when it fails or you refuse to go on.
     pub fn execute(&self) -> Result<ExitCode, Failure> {
-        let settings: Map<String, Value> = match &self.settings {
-            None => Map::new(),
-            Some(file) => serde_json::from_str(&std::fs::read_to_string(file)?)
-                .map_err(|error| format!("{}: {error}", file.display()))?,
-        };
+        let settings = call::settings(self.settings.as_deref())?;
         let engine = Engine::open(EngineOptions { settings, ..EngineOptions::default() })?;
         let client = engine.client(ClientOptions::default())?;
         let start = json!({

@@ -58,6 +58,7 @@ pub async fn run(core: Arc<Core>, client: Arc<Attachment>, id: u64, create: Comp
     Ok(json!({"tokens_in": total.input_tokens, "tokens_out": total.output_tokens, "cost": cost}))
 }
 
-fn provider_failed(error: &ProviderError) -> RequestFailed {
+/// The failure of a provider as that of the request.
+pub fn provider_failed(error: &ProviderError) -> RequestFailed {
     RequestFailed::new(ErrorKind::Provider, error.message.clone())
 }

@@ -474,6 +474,16 @@ impl Core {
         (self.raw_provider)(settings)
     }
 
+    /// What providers get from the engine.
+    pub fn provider_surroundings(&self) -> &providers::Surroundings {
+        &self.providers
+    }
+
+    /// The text catalogue.
+    pub fn texts(&self) -> &Texts {
+        &self.surroundings.texts
+    }
+
     /// Sets what a request to end the process cancels: the engine has the process for itself.
     pub fn on_shutdown(&self, token: CancellationToken) {
         // Set once, when the server opens.

@@ -19,6 +19,7 @@ mod options;
 mod outbox;
 mod prompt;
 mod provider_cache;
+mod providers;
 mod recover;
 mod router;
 #[cfg(unix)]
@@ -173,6 +174,11 @@ fn in_process(core: &Arc<Core>, options: ClientOptions) -> Result<(Client, Conne
     Ok((Client::in_process(connection.clone(), client_end, core.clone()), connection))
 }
 
+/// The providers of this build, as of the request `provider.list`.
+pub fn provider_list() -> Value {
+    providers::list()
+}
+
 /// What this build is, as of the request `engine.info`.
 pub fn info() -> Value {
     let tools: Vec<&str> = crate::tools::list().iter().map(|tool| tool.name().as_str()).collect();
@@ -180,7 +186,7 @@ pub fn info() -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "abi_hash": format!("{:016x}", crate::protocol::abi::abi_hash()),
         "features": [],
-        "providers": ["openai", "replay"],
+        "providers": crate::providers::names().collect::<Vec<_>>(),
         "tools": tools,
         "languages": [],
         "host_methods": HOST_METHODS.iter().map(|(method, _)| *method).collect::<Vec<_>>(),

@@ -11,6 +11,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod catalogue;
 mod chat;
 pub mod convert;
 pub mod cost;
@@ -44,6 +45,7 @@ use serde::{Deserialize, Serialize};
 pub use create::{create, names};
 pub use error::{ProviderError, Wording};
 pub use model::{ApiProtocol, model_id_of, router_name};
+pub use options::Options;
 pub use surroundings::{Environment, Surroundings};
 pub use usage::Usage;
 

@@ -228,6 +228,29 @@ records! {
         action: TerminalAction,
     }
 
+    /// Asks for the providers of this build: `{providers: [{name, title, api, …}]}`.
+    ProviderList / ArchivedProviderList {}
+
+    /// Asks a provider for a few words, to see whether key, address and model work: `{provider, model, ms}`.
+    ProviderTest / ArchivedProviderTest {
+        /// Settings on top of those in force, such as another `apiProvider` and its key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<Json>,
+    }
+
+    /// Asks for the models of a provider: `{provider, default_model, fetched, models: [{id, …}]}`.
+    ModelList / ArchivedModelList {
+        /// Name of the provider; absent: the one in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<String>,
+        /// Settings on top of those in force, such as the key a list needs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<Json>,
+        /// Whether a list that the provider publishes may be fetched; false: only what is built in or was fetched.
+        #[serde(default)]
+        fetch: bool,
+    }
+
     /// A raw call of the model; the answer streams as `message.delta` events of this request.
     #[serde(deny_unknown_fields)]
     CompletionCreate / ArchivedCompletionCreate {

@@ -46,6 +46,9 @@ checked! {
     TaskQueue { session: any, text: text, images: images, }
     TaskSetTodos { session: any, todos: todos, }
     TaskTerminal { session: any, action: any, }
+    ProviderList {}
+    ProviderTest { settings: object, }
+    ModelList { provider: name, settings: object, fetch: any, }
     CompletionCreate { system: text, messages: array, parameters: object, profile: name, }
     Unbuilt { fields: object, }
 }

@@ -1,0 +1,98 @@
+//! Requests about providers: which there are, what models they have, whether one works.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::StreamExt;
+use serde_json::{Map, Value, json};
+
+use super::completion::provider_failed;
+use super::core::Core;
+use super::router::Outcome;
+use super::settings::SessionSettings;
+use crate::protocol::event::RequestFailed;
+use crate::protocol::failure::ErrorKind;
+use crate::protocol::json::Json;
+use crate::protocol::message::{ApiMessage, MessageContent, Role};
+use crate::protocol::request::{ModelList, ProviderTest};
+use crate::providers::models::fetch;
+use crate::providers::{ChatRequest, ModelInfo, Options, StreamChunk, catalogue};
+use crate::settings::Settings;
+use crate::task::host::SettingsSource;
+
+/// `provider.list`.
+pub fn list() -> Value {
+    json!({ "providers": catalogue::builtin() })
+}
+
+/// `provider.test`: a few words are asked for; the first piece of an answer is enough.
+pub async fn test(core: Arc<Core>, test: ProviderTest) -> Outcome {
+    let settings = with_changes(&core, test.settings, "provider.test.settings")?;
+    let provider = core.provider(&settings).map_err(|error| provider_failed(&error))?;
+    let question = core.texts().render("provider.test.question", ());
+    let message =
+        ApiMessage { role: Role::User, content: MessageContent::Text(question.clone()), ts: None, is_summary: None };
+    let request = ChatRequest { system: question, messages: Arc::new(vec![message]), metadata: None };
+    let asked = Instant::now();
+    let mut answer = provider.stream(request);
+    while let Some(chunk) = answer.next().await {
+        match chunk.map_err(|error| provider_failed(&error))? {
+            StreamChunk::Text(text) | StreamChunk::Reasoning(text) if text.trim().is_empty() => {}
+            StreamChunk::Text(_) | StreamChunk::Reasoning(_) => break,
+            _ => {}
+        }
+    }
+    let ms = asked.elapsed().as_millis() as u64;
+    let name = settings.api_provider.as_deref().unwrap_or("anthropic");
+    Ok(json!({ "provider": name, "model": provider.model().id, "ms": ms }))
+}
+
+/// `model.list`: the built-in table, or the list that the provider publishes.
+pub async fn models(core: Arc<Core>, request: ModelList) -> Outcome {
+    let settings = with_changes(&core, request.settings, "model.list.settings")?;
+    let name = request.provider.or_else(|| settings.api_provider.clone()).unwrap_or_else(|| "anthropic".into());
+    let Some(facts) = catalogue::builtin().into_iter().find(|facts| facts.name == name) else {
+        return Err(RequestFailed {
+            place: Some("model.list.provider".into()),
+            ..RequestFailed::new(ErrorKind::InvalidRequest, format!("no provider `{name}`"))
+        });
+    };
+    let default_model = facts.default_model.as_deref().unwrap_or_default();
+    let shown = |list: &[(String, ModelInfo)]| -> Vec<Value> { list.iter().map(model).collect() };
+    if let Some(table) = catalogue::table(&name) {
+        let models = shown(&table.models);
+        return Ok(json!({"provider": name, "default_model": default_model, "fetched": false, "models": models}));
+    }
+    let surroundings = core.provider_surroundings();
+    let list = match request.fetch {
+        false => surroundings.lists.get(&name, (surroundings.http.now)()),
+        true => {
+            let query = facts.query(Options::of(&settings));
+            let list = fetch::models(surroundings, &name, &query).await;
+            Some(list.map_err(|error| provider_failed(&error))?)
+        }
+    };
+    let models = list.as_deref().map(|list| shown(list)).unwrap_or_default();
+    Ok(json!({"provider": name, "default_model": default_model, "fetched": list.is_some(), "models": models}))
+}
+
+fn model((id, info): &(String, ModelInfo)) -> Value {
+    let mut shown = Map::from_iter([("id".to_owned(), json!(id))]);
+    if let Ok(Value::Object(facts)) = serde_json::to_value(info) {
+        shown.extend(facts);
+    }
+    Value::Object(shown)
+}
+
+/// The settings in force with the request's own on top.
+fn with_changes(core: &Core, changes: Option<Json>, place: &str) -> Result<Arc<Settings>, RequestFailed> {
+    let changes = match changes.map(|changes| changes.value()) {
+        Some(Value::Object(changes)) => changes,
+        _ => Map::new(), // Anything but an object was refused with the request.
+    };
+    let settings = SessionSettings::new(core.settings.clone(), changes.into()).map_err(|error| RequestFailed {
+        place: Some(format!("{place}.{}", error.place)),
+        ..RequestFailed::new(ErrorKind::InvalidRequest, error.message)
+    })?;
+    Ok(settings.current())
+}

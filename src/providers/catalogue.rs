@@ -1,0 +1,326 @@
+//! What can be said about every provider without building it: for lists, documentation and settings forms.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::models;
+use super::models::fetch::Query;
+use super::names;
+use super::options::Options;
+use crate::settings::secrets::is_secret;
+
+/// Where the models of a provider come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelSource {
+    /// A table that is built in.
+    Table,
+    /// A list that the provider publishes.
+    Fetched,
+    /// Whatever the profile names.
+    Free,
+}
+
+/// One provider in short. Serialises as `provider.list` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProviderFacts {
+    /// `apiProvider`.
+    pub name: Cow<'static, str>,
+    /// Name for people.
+    pub title: Cow<'static, str>,
+    /// What it speaks.
+    pub api: Cow<'static, str>,
+    /// Base address unless the profile says otherwise; braces hold settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Cow<'static, str>>,
+    /// Setting that holds another base address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_setting: Option<Cow<'static, str>>,
+    /// Setting that holds its key, or the first of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Cow<'static, str>>,
+    /// Environment variables it reads when the setting is absent.
+    pub environment: Vec<Cow<'static, str>>,
+    /// Setting that names the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Cow<'static, str>>,
+    /// Model used when the setting is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_model: Option<Cow<'static, str>>,
+    /// Where its models come from.
+    pub models: ModelSource,
+}
+
+impl ProviderFacts {
+    /// With what its list of models is asked for, by these options.
+    pub fn query(&self, options: Options<'_>) -> Query {
+        let key = self.key.as_deref().filter(|key| is_secret(key)).and_then(|key| options.secret(key));
+        let base_url = self.address_setting.as_deref().and_then(|key| options.filled(key)).map(str::to_owned);
+        Query { key, base_url }
+    }
+}
+
+/// Facts of a provider with code of its own.
+struct Native {
+    name: &'static str,
+    title: &'static str,
+    api: &'static str,
+    address: &'static str,
+    address_setting: &'static str,
+    key: &'static str,
+    environment: &'static [&'static str],
+    model: &'static str,
+    models: ModelSource,
+}
+
+/// In the order in which people look for them.
+const NATIVE: &[Native] = &[
+    Native {
+        name: "anthropic",
+        title: "Anthropic",
+        api: "Anthropic Messages",
+        address: "https://api.anthropic.com",
+        address_setting: "anthropicBaseUrl",
+        key: "apiKey",
+        environment: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "openai-native",
+        title: "OpenAI",
+        api: "OpenAI Responses",
+        address: "https://api.openai.com/v1",
+        address_setting: "openAiNativeBaseUrl",
+        key: "openAiNativeApiKey",
+        environment: &["OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "openai",
+        title: "OpenAI-compatible, Azure OpenAI",
+        api: "chat completions",
+        address: "{openAiBaseUrl}",
+        address_setting: "openAiBaseUrl",
+        key: "openAiApiKey",
+        environment: &["OPENAI_ORG_ID", "OPENAI_PROJECT_ID"],
+        model: "openAiModelId",
+        models: ModelSource::Free,
+    },
+    Native {
+        name: "gemini",
+        title: "Google Gemini",
+        api: "Gemini",
+        address: "https://generativelanguage.googleapis.com",
+        address_setting: "googleGeminiBaseUrl",
+        key: "geminiApiKey",
+        environment: &[],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "vertex",
+        title: "Google Vertex AI (Gemini and Claude)",
+        api: "Gemini, Anthropic Messages",
+        address: "https://{vertexRegion}-aiplatform.googleapis.com",
+        address_setting: "googleGeminiBaseUrl",
+        key: "vertexJsonCredentials",
+        environment: &["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_QUOTA_PROJECT", "ANTHROPIC_VERTEX_BASE_URL"],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "bedrock",
+        title: "AWS Bedrock",
+        api: "Bedrock Converse",
+        address: "https://bedrock-runtime.{awsRegion}.amazonaws.com",
+        address_setting: "awsBedrockEndpoint",
+        key: "awsSecretKey",
+        environment: &[
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_PROFILE",
+            "AWS_REGION",
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+        ],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "xai",
+        title: "xAI",
+        api: "chat completions",
+        address: "https://api.x.ai/v1",
+        address_setting: "",
+        key: "xaiApiKey",
+        environment: &[],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "openrouter",
+        title: "OpenRouter",
+        api: "chat completions",
+        address: "https://openrouter.ai/api/v1",
+        address_setting: "openRouterBaseUrl",
+        key: "openRouterApiKey",
+        environment: &[],
+        model: "openRouterModelId",
+        models: ModelSource::Fetched,
+    },
+    Native {
+        name: "mistral",
+        title: "Mistral",
+        api: "chat completions",
+        address: "https://api.mistral.ai",
+        address_setting: "mistralCodestralUrl",
+        key: "mistralApiKey",
+        environment: &[],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "ollama",
+        title: "Ollama",
+        api: "Ollama",
+        address: "http://localhost:11434",
+        address_setting: "ollamaBaseUrl",
+        key: "ollamaApiKey",
+        environment: &["OLLAMA_CONTEXT_LENGTH"],
+        model: "ollamaModelId",
+        models: ModelSource::Fetched,
+    },
+    Native {
+        name: "lmstudio",
+        title: "LM Studio",
+        api: "chat completions",
+        address: "http://localhost:1234",
+        address_setting: "lmStudioBaseUrl",
+        key: "",
+        environment: &[],
+        model: "lmStudioModelId",
+        models: ModelSource::Fetched,
+    },
+    Native {
+        name: "cerebras",
+        title: "Cerebras",
+        api: "chat completions",
+        address: "https://api.cerebras.ai/v1",
+        address_setting: "",
+        key: "cerebrasApiKey",
+        environment: &[],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "claude-code",
+        title: "Claude Code",
+        api: "the `claude` program",
+        address: "",
+        address_setting: "",
+        key: "",
+        environment: &["CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_USE_VERTEX"],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "gemini-cli",
+        title: "Gemini CLI account",
+        api: "Gemini",
+        address: "https://cloudcode-pa.googleapis.com",
+        address_setting: "",
+        key: "geminiCliOAuthPath",
+        environment: &["GOOGLE_CLOUD_PROJECT"],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "qwen-code",
+        title: "Qwen Code account",
+        api: "chat completions",
+        address: "https://dashscope.aliyuncs.com/compatible-mode/v1",
+        address_setting: "",
+        key: "qwenCodeOauthPath",
+        environment: &[],
+        model: "apiModelId",
+        models: ModelSource::Table,
+    },
+    Native {
+        name: "kilocode",
+        title: "Kilo Code gateway",
+        api: "chat completions",
+        address: "https://api.kilocode.ai/api/openrouter/",
+        address_setting: "",
+        key: "kilocodeToken",
+        environment: &[],
+        model: "kilocodeModel",
+        models: ModelSource::Fetched,
+    },
+    Native {
+        name: "virtual-quota-fallback",
+        title: "Several profiles in order",
+        api: "that of the profile in use",
+        address: "",
+        address_setting: "",
+        key: "",
+        environment: &[],
+        model: "",
+        models: ModelSource::Free,
+    },
+    Native {
+        name: "human-relay",
+        title: "Human relay",
+        api: "copy and paste",
+        address: "",
+        address_setting: "",
+        key: "",
+        environment: &[],
+        model: "",
+        models: ModelSource::Free,
+    },
+    Native {
+        name: "replay",
+        title: "Recorded transcript",
+        api: "a file (docs/replay.md)",
+        address: "",
+        address_setting: "",
+        key: "",
+        environment: &[],
+        model: "",
+        models: ModelSource::Free,
+    },
+];
+
+/// Facts of all built-in providers, in listing order.
+pub fn builtin() -> Vec<ProviderFacts> {
+    NATIVE.iter().filter(|native| names().any(|name| name == native.name)).map(native).collect()
+}
+
+/// The built-in models of a provider, if it has such a table.
+pub fn table(provider: &str) -> Option<&'static models::ModelTable> {
+    // Two tables by the vendor's lines; the international one is the default.
+    models::table(if provider == "zai" { "zai-international" } else { provider })
+}
+
+fn native(native: &Native) -> ProviderFacts {
+    let given = |text: &'static str| (!text.is_empty()).then_some(Cow::Borrowed(text));
+    let table = table(native.name).map(|table| table.default_model.as_str());
+    let dynamic = models::dynamic(native.name).map(|table| table.default_model.as_str());
+    let default_model = table.or(dynamic).filter(|model| !model.is_empty() && !native.model.is_empty());
+    ProviderFacts {
+        name: native.name.into(),
+        title: native.title.into(),
+        api: native.api.into(),
+        address: given(native.address),
+        address_setting: given(native.address_setting),
+        key: given(native.key),
+        environment: native.environment.iter().map(|name| (*name).into()).collect(),
+        model: given(native.model),
+        default_model: default_model.map(Into::into),
+        models: native.models,
+    }
+}
