@@ -10,6 +10,7 @@
 //! errors nor in `Debug`.
 
 pub mod anthropic;
+mod auth;
 pub mod bedrock;
 pub mod catalogue;
 mod chat;
