@@ -16,6 +16,8 @@ mod assistant_parser;
 mod command_approval;
 #[path = "vectors/cost_tokens.rs"]
 mod cost_tokens;
+#[path = "vectors/google.rs"]
+mod google;
 #[path = "vectors/provider_requests.rs"]
 mod provider_requests;
 #[path = "vectors/stub.rs"]

@@ -7,7 +7,7 @@ use super::gemini::GeminiProvider;
 use super::openai::OpenAiProvider;
 use super::replay::ReplayProvider;
 use super::xai::XaiProvider;
-use super::{Provider, ProviderError, Surroundings};
+use super::{Provider, ProviderError, Surroundings, vertex};
 use crate::settings::Settings;
 
 /// Builds a provider; opens no connection.
@@ -19,6 +19,7 @@ const NATIVE: &[(&str, Build)] = &[
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
     ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),
+    ("vertex", |settings, surroundings| Ok(vertex::create(settings, surroundings))),
     ("xai", |settings, surroundings| Ok(Arc::new(XaiProvider::new(settings, surroundings)?))),
 ];
 

@@ -34,6 +34,7 @@ pub mod tag_matcher;
 mod think;
 pub mod tokens;
 mod usage;
+mod vertex;
 mod xai;
 
 use std::path::PathBuf;

@@ -12,6 +12,7 @@ use lapce_ai::providers::{ChatRequest, Provider, RequestMetadata, StreamChunk, S
 use lapce_ai::settings::Settings;
 use serde_json::{Map, Value, json};
 
+use crate::google;
 use crate::support::{Area, Deviation, Outcome, equal};
 
 /// Headers the vectors leave out.
@@ -22,9 +23,15 @@ pub fn area() -> Area {
     Area::new("provider_requests", run, &[CLAUDE_COST])
 }
 
-/// `provider_requests_cloud`.
+/// `provider_requests_cloud`. Token requests are compared where they are recorded.
 pub fn cloud() -> Area {
-    Area::new("provider_requests_cloud", run, &[])
+    Area::new("provider_requests_cloud", run_cloud, &[]).compared_by(|_, ours, recorded| {
+        let mut ours = ours.clone();
+        if let (Some(members), None) = (ours.as_object_mut(), recorded.get("token_requests")) {
+            members.remove("token_requests");
+        }
+        equal(&ours, recorded)
+    })
 }
 
 /// D04: the recorded cost of a streamed Anthropic answer counts the output tokens of `message_start` only.
@@ -76,11 +83,17 @@ fn last_output_tokens(input: &Value) -> Option<u64> {
 struct Stub {
     responses: Vec<Value>,
     requests: Mutex<Vec<Value>>,
+    token_requests: Mutex<Vec<Value>>,
 }
 
 #[async_trait]
 impl HttpTransport for Stub {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        if let Some(shown) = google::token_request(&request) {
+            self.token_requests.lock().expect("no panic while locked").push(shown);
+            let body = Bytes::from(google::token().to_string());
+            return Ok(HttpResponse { status: 200, headers: HeaderMap::new(), body: stream::iter([Ok(body)]).boxed() });
+        }
         let headers: Map<String, Value> = request
             .headers
             .iter()
@@ -119,7 +132,7 @@ impl Stub {
             Value::Array(responses) => responses.clone(),
             _ => vec![input["response"].clone()],
         };
-        Arc::new(Stub { responses, requests: Mutex::default() })
+        Arc::new(Stub { responses, requests: Mutex::default(), token_requests: Mutex::default() })
     }
 
     fn http(self: &Arc<Stub>) -> Http {
@@ -146,10 +159,29 @@ fn wording() -> Wording {
     })
 }
 
+/// A call that fails without any request is told apart there.
+fn run_cloud(input: &Value) -> Outcome {
+    match run(input) {
+        Outcome::Output(mut output) if output["threw"] == "ERROR" && output["requests"] == json!([]) => {
+            output["threw"] = json!("CLIENT_REFUSED");
+            Outcome::Output(output)
+        }
+        outcome => outcome,
+    }
+}
+
 fn run(input: &Value) -> Outcome {
     let stub = Stub::new(input);
-    let surroundings = Surroundings::new(stub.http(), wording());
-    let provider = match create(&settings(input), &surroundings) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut input = input.clone();
+    let variable = google::place_credential(&mut input, folder.path());
+    let (input, settings) = (&input, settings(&input));
+    let surroundings = Surroundings {
+        environment: Arc::new(move |name| variable.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone())),
+        home: folder.path().to_owned(),
+        ..Surroundings::new(stub.http(), wording())
+    };
+    let provider = match create(&settings, &surroundings) {
         Ok(provider) => provider,
         Err(error) if error.message == "⟦provider.not_available⟧" => {
             return Outcome::Missing(input["provider"].as_str().unwrap_or("").to_owned());
@@ -165,6 +197,10 @@ fn run(input: &Value) -> Outcome {
         output["attempts"] = json!(requests.len());
     }
     output["requests"] = json!(requests[..requests.len().min(1)]);
+    let token_requests = stub.token_requests.lock().expect("no panic while locked");
+    if !token_requests.is_empty() {
+        output["token_requests"] = json!(*token_requests);
+    }
     Outcome::Output(output)
 }
 

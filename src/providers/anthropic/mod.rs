@@ -1,7 +1,7 @@
 //! Anthropic's messages API (spec 07 §9).
 //!
 //! `options` reads the profile, `request` builds bodies, `decode` reads answers; this file joins them. Claude on Vertex AI
-//! uses [`ClaudeDecoder`], [`streamed_body`] and [`wire_id`] too.
+//! uses [`ClaudeDecoder`], [`shared_body`] and [`wire_id`] too.
 
 mod decode;
 mod options;
@@ -16,7 +16,7 @@ use options::AnthropicOptions;
 
 pub use decode::ClaudeDecoder;
 pub use options::wire_id;
-pub use request::streamed as streamed_body;
+pub use request::shared as shared_body;
 
 use super::failure::{self, Failure, Sdk};
 use super::http::{Http, HttpRequest, set_header};

@@ -15,20 +15,20 @@ const DEFAULT_MAX_TOKENS: i64 = 8192;
 pub fn body(options: &AnthropicOptions, request: &ChatRequest) -> Value {
     let mut messages = to_anthropic(&request.messages);
     mark_last_blocks(&mut messages);
-    let mut body = streamed(&options.params, marked_system(&request.system), messages);
+    let mut body = shared(&options.params, Some(marked_system(&request.system)), messages, true);
     body.insert("model".into(), json!(options.model_id));
     Value::Object(body)
 }
 
-/// What the bodies of streamed requests to Claude have in common, whoever serves it: all but model and version.
-pub fn streamed(params: &ModelParams, system: Value, messages: Vec<Value>) -> Map<String, Value> {
+/// What the bodies of requests to Claude have in common, whoever serves it: all but model and version.
+pub fn shared(params: &ModelParams, system: Option<Value>, messages: Vec<Value>, stream: bool) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("max_tokens".into(), json!(params.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS)));
     body.extend(params.temperature.map(|temperature| ("temperature".into(), json_number(temperature))));
     body.extend(params.reasoning.clone().map(|thinking| ("thinking".into(), thinking)));
-    body.insert("system".into(), system);
+    body.extend(system.map(|system| ("system".into(), system)));
     body.insert("messages".into(), messages.into());
-    body.insert("stream".into(), json!(true));
+    body.insert("stream".into(), json!(stream));
     body
 }
 

@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use crate::providers::auth::google::GoogleAuthError;
 use crate::providers::convert::GeminiUnsupported;
 use crate::providers::failure::{Failure, message, without_key};
 use crate::providers::http::{HeaderMap, HttpFailure};
@@ -16,6 +17,10 @@ pub enum CallFailure {
     Call(Failure),
     /// The service refused it; the secret may stand in its words.
     Answer(Failure, SecretString),
+    /// No access token.
+    Auth(GoogleAuthError),
+    /// Vertex AI has no tool that reads addresses.
+    UrlContext,
 }
 
 impl From<Failure> for CallFailure {
@@ -30,6 +35,8 @@ impl CallFailure {
         match self {
             CallFailure::Call(failure) => message(failure, wording),
             CallFailure::Answer(failure, secret) => without_key(refusal(failure, wording), secret),
+            CallFailure::Auth(error) => error.words(wording),
+            CallFailure::UrlContext => wording("provider.gemini.url_context_on_vertex", &[]),
         }
     }
 }

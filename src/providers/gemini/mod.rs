@@ -22,6 +22,7 @@ use options::GeminiOptions;
 use super::failure::{Failure, event_stream, read_json};
 use super::http::{BodyStream, Http, HttpRequest, HttpResponse};
 use super::options::Options;
+use super::vertex::VertexProject;
 use super::{ChatRequest, ChunkStream, Model, Provider, ProviderError, Surroundings, Usage, Wording};
 use super::{cost, stream as answer, tokens};
 use crate::protocol::message::ContentBlock;
@@ -39,15 +40,34 @@ pub struct GeminiProvider {
 }
 
 impl GeminiProvider {
-    /// Reads the profile. No connection is made.
+    /// Reads a profile of Gemini. No connection is made.
     pub fn new(settings: &Settings, surroundings: &Surroundings) -> GeminiProvider {
+        let endpoint = Endpoint::read(Options::of(settings), surroundings);
+        GeminiProvider::at(endpoint, "gemini", settings, surroundings)
+    }
+
+    /// Reads a profile of Vertex AI. No connection is made.
+    pub fn on_vertex(settings: &Settings, surroundings: &Surroundings) -> GeminiProvider {
+        let endpoint = Endpoint::Vertex(VertexProject::read(Options::of(settings), surroundings));
+        GeminiProvider::at(endpoint, "vertex", settings, surroundings)
+    }
+
+    fn at(endpoint: Endpoint, models: &str, settings: &Settings, surroundings: &Surroundings) -> GeminiProvider {
         let options = Options::of(settings);
         GeminiProvider {
-            options: GeminiOptions::read(options, "gemini"),
-            endpoint: Endpoint::with_key(options),
+            options: GeminiOptions::read(options, models),
+            endpoint,
             base: options.filled("googleGeminiBaseUrl").map(|base| base.strip_suffix('/').unwrap_or(base).to_owned()),
             http: surroundings.http.clone(),
             wording: surroundings.wording.clone(),
+        }
+    }
+
+    /// Calls a method that uses the profile's tools.
+    async fn call_with_tools(&self, method: &str, body: &Value) -> Result<HttpResponse, CallFailure> {
+        match self.endpoint {
+            Endpoint::Vertex(_) if self.options.url_context => Err(CallFailure::UrlContext),
+            _ => self.call(self.base.as_deref(), method, body).await,
         }
     }
 
@@ -60,12 +80,12 @@ impl GeminiProvider {
     }
 
     async fn open(&self, body: &Value) -> Result<BodyStream, CallFailure> {
-        let response = self.call(self.base.as_deref(), "streamGenerateContent?alt=sse", body).await?;
+        let response = self.call_with_tools("streamGenerateContent?alt=sse", body).await?;
         Ok(event_stream(response)?)
     }
 
     async fn generate(&self, body: &Value) -> Result<String, CallFailure> {
-        let response = self.call(self.base.as_deref(), "generateContent", body).await?;
+        let response = self.call_with_tools("generateContent", body).await?;
         let answer = read_json(response).await?;
         let mut text = decode::text(&answer);
         let sources = decode::whole_sources(&answer);

@@ -1,9 +1,11 @@
 //! Why there is no access token. Names places and servers, never a key.
 
+use crate::providers::failure::{Failure, message};
+use crate::providers::http::{HttpFailure, TransportError};
 use crate::providers::{ProviderError, Wording};
 
 /// Why there is no access token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum GoogleAuthError {
     /// The file cannot be read.
     Unreadable {
@@ -51,8 +53,8 @@ pub enum GoogleAuthError {
     NoAnswer {
         /// Its host.
         server: String,
-        /// What happened, worded.
-        cause: TokenFault,
+        /// What happened.
+        cause: TransportError,
     },
     /// The token server refuses.
     Refused {
@@ -68,15 +70,6 @@ pub enum GoogleAuthError {
         /// Its host.
         server: String,
     },
-}
-
-/// How a token server failed to answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenFault {
-    /// Not in time.
-    Timeout,
-    /// The system's words.
-    Connection(String),
 }
 
 impl GoogleAuthError {
@@ -100,12 +93,9 @@ impl GoogleAuthError {
             }
             GoogleAuthError::InvalidKey { place } => say("provider.google_auth.invalid_key", &[("place", place)]),
             GoogleAuthError::NotFound => say("provider.google_auth.not_found", &[]),
-            GoogleAuthError::NoAnswer { server, cause: TokenFault::Timeout } => {
-                let cause = say("provider.request_timeout", &[]);
+            GoogleAuthError::NoAnswer { server, cause } => {
+                let cause = message(&Failure::Http(HttpFailure::Transport(cause.clone())), wording);
                 say("provider.google_auth.no_answer", &[("server", server), ("cause", &cause)])
-            }
-            GoogleAuthError::NoAnswer { server, cause: TokenFault::Connection(cause) } => {
-                say("provider.google_auth.no_answer", &[("server", server), ("cause", cause)])
             }
             GoogleAuthError::Refused { server, status, message } => {
                 let status = status.to_string();

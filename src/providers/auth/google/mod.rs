@@ -17,7 +17,6 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 pub use error::GoogleAuthError;
-pub use source::read_file;
 
 use crate::providers::Surroundings;
 use crate::providers::http::{HeaderMap, InvalidHeader, set_header};

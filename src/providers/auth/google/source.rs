@@ -17,7 +17,7 @@ const FILE_LIMIT: u64 = 256 << 10;
 /// the application-default one too, past the key file.
 ///
 /// # Errors
-/// A credential that is named but cannot be used; [`GoogleAuthError::NotFound`] is left to the metadata server.
+/// A credential that is named but cannot be used.
 pub async fn find(given: &Given, surroundings: &Surroundings) -> Result<Credential, GoogleAuthError> {
     if let Some(json) = &given.json {
         match parse(json.expose_secret(), "vertexJsonCredentials") {

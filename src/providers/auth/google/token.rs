@@ -9,9 +9,9 @@ use url::form_urlencoded::Serializer;
 
 use super::assertion::{Claims, sign};
 use super::credential::{Credential, Kind};
-use super::error::{GoogleAuthError, TokenFault};
+use super::error::GoogleAuthError;
 use crate::providers::failure::{Failure, read_json, without_key};
-use crate::providers::http::{HeaderMap, Http, HttpFailure, HttpRequest, Method, TransportError, set_header};
+use crate::providers::http::{HeaderMap, Http, HttpFailure, HttpRequest, Method, set_header};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const SERVICE_ACCOUNT_URL: &str = "https://www.googleapis.com/oauth2/v4/token";
@@ -126,20 +126,16 @@ async fn ask_machine(http: &Http) -> Result<Map<String, Value>, GoogleAuthError>
 
 async fn answer(http: &Http, request: HttpRequest, secrets: &[&str]) -> Result<Map<String, Value>, GoogleAuthError> {
     let server = host(&request.url);
-    let fault = |error: &TransportError| match error {
-        TransportError::Timeout => TokenFault::Timeout,
-        other => TokenFault::Connection(other.to_string()),
-    };
     let response = match http.send(request).await {
         Ok(response) => response,
-        Err(HttpFailure::Transport(error)) => return Err(GoogleAuthError::NoAnswer { server, cause: fault(&error) }),
+        Err(HttpFailure::Transport(cause)) => return Err(GoogleAuthError::NoAnswer { server, cause }),
         Err(HttpFailure::Status { status, body, .. }) => {
             return Err(GoogleAuthError::Refused { server, status, message: refusal(&body, secrets) });
         }
     };
     match read_json(response).await {
         Ok(Value::Object(answer)) => Ok(answer),
-        Err(Failure::Interrupted(error)) => Err(GoogleAuthError::NoAnswer { server, cause: fault(&error) }),
+        Err(Failure::Interrupted(cause)) => Err(GoogleAuthError::NoAnswer { server, cause }),
         _ => Err(GoogleAuthError::NoToken { server }),
     }
 }
