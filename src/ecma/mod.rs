@@ -57,6 +57,18 @@ pub fn parse_int(s: &str) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// Whether a JSON value counts as true.
+pub fn is_truthy(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
 /// The value of a JSON text; `default` if it is absent, empty or not JSON (spec 05 §1.12 safeJson).
 pub fn json_or(text: Option<&str>, default: serde_json::Value) -> serde_json::Value {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(default)

@@ -6,6 +6,7 @@ use super::anthropic::AnthropicProvider;
 use super::gemini::GeminiProvider;
 use super::openai::OpenAiProvider;
 use super::replay::ReplayProvider;
+use super::responses::ResponsesProvider;
 use super::xai::XaiProvider;
 use super::{Provider, ProviderError, Surroundings, vertex};
 use crate::settings::Settings;
@@ -18,6 +19,7 @@ const NATIVE: &[(&str, Build)] = &[
     ("anthropic", |settings, surroundings| Ok(Arc::new(AnthropicProvider::new(settings, surroundings)))),
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
+    ("openai-native", |settings, surroundings| Ok(Arc::new(ResponsesProvider::new(settings, surroundings)?))),
     ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),
     ("vertex", |settings, surroundings| Ok(vertex::create(settings, surroundings))),
     ("xai", |settings, surroundings| Ok(Arc::new(XaiProvider::new(settings, surroundings)?))),

@@ -48,7 +48,7 @@ pub fn wrap(failure: &Failure, provider: &str, key: &SecretString, wording: &Wor
     if matches!(failure, Failure::InvalidHeader) {
         return ProviderError::worded(wording, "provider.invalid_key_chars", &[]);
     }
-    completion_error(provider, &without_key(message(failure, wording), key), wording)
+    completion_error(provider, &words(failure, key, wording), wording)
 }
 
 /// Whose client library words the message of a failed answer (spec 07 §2).
@@ -62,21 +62,20 @@ pub enum Sdk {
 
 /// The failure as a provider reports it that does not wrap its errors: status, code and the vendor's `error` survive.
 pub fn raw(failure: &Failure, sdk: Sdk, key: &SecretString, wording: &Wording) -> ProviderError {
-    let text = |failure: &Failure| without_key(message(failure, wording), key);
     let Failure::Http(HttpFailure::Status { status, body, .. }) = failure else {
-        return ProviderError::new(text(failure));
+        return ProviderError::new(words(failure, key, wording));
     };
     let parsed = serde_json::from_str::<Value>(body).ok();
-    let words = match sdk {
+    let said = match sdk {
         Sdk::OpenAi => status_message(body),
         Sdk::Anthropic => match parsed.as_ref().map(|body| body.get("message").and_then(Value::as_str)) {
-            Some(Some(words)) => Some(words.to_owned()),
+            Some(Some(said)) => Some(said.to_owned()),
             _ => Some(body.trim().to_owned()).filter(|body| !body.is_empty()),
         },
     };
-    let message = match words {
-        Some(words) => without_key(format!("{status} {words}"), key),
-        None => text(failure),
+    let message = match said {
+        Some(said) => without_key(format!("{status} {said}"), key),
+        None => words(failure, key, wording),
     };
     let error = parsed.and_then(|mut body| match sdk {
         Sdk::OpenAi => body.get_mut("error").map(Value::take),
@@ -91,6 +90,11 @@ pub fn raw(failure: &Failure, sdk: Sdk, key: &SecretString, wording: &Wording) -
     let error = error.map(|error| without_key(error.to_string(), key));
     let details = error.and_then(|text| Some(("error".to_owned(), serde_json::from_str(&text).ok()?)));
     ProviderError { message, status: Some(*status), code, details: details.into_iter().collect() }
+}
+
+/// The failure in words, without status or name.
+pub fn words(failure: &Failure, key: &SecretString, wording: &Wording) -> String {
+    without_key(message(failure, wording), key)
 }
 
 /// `provider.completion_error`.

@@ -28,6 +28,7 @@ pub mod openai;
 mod options;
 pub mod params;
 pub mod replay;
+pub mod responses;
 mod stream;
 mod surroundings;
 pub mod tag_matcher;

@@ -219,6 +219,9 @@ async fn call(provider: &dyn Provider, input: &Value) -> Value {
     let metadata = input["metadata"].as_object().map(|metadata| RequestMetadata {
         task_id: metadata.get("taskId").and_then(Value::as_str).unwrap_or("").to_owned(),
         mode: metadata.get("mode").and_then(Value::as_str).map(str::to_owned),
+        previous_response_id: metadata.get("previousResponseId").and_then(Value::as_str).map(str::to_owned),
+        suppress_previous_response_id: metadata.get("suppressPreviousResponseId") == Some(&json!(true)),
+        store: metadata.get("store").and_then(Value::as_bool),
         ..RequestMetadata::default()
     });
     let system = input["system"].as_str().unwrap_or("").to_owned();

@@ -50,9 +50,13 @@ fn role(role: Role) -> &'static str {
 
 /// Image part of the OpenAI formats.
 fn image_part(source: &ImageSource) -> Value {
-    let url = match source {
+    json!({"type": "image_url", "image_url": {"url": image_url(source)}})
+}
+
+/// Address of an image: its own, or a data URL.
+pub fn image_url(source: &ImageSource) -> String {
+    match source {
         ImageSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
         ImageSource::Url { url } => url.clone(),
-    };
-    json!({"type": "image_url", "image_url": {"url": url}})
+    }
 }

@@ -1,4 +1,6 @@
-//! Lines of JSON: one document a line, as Ollama sends them. Incremental, without I/O.
+//! Lines: one document of JSON a line, as Ollama sends them, or events of one line each. Incremental, without I/O.
+
+use std::marker::PhantomData;
 
 use bumpalo::Bump;
 use serde::de::IgnoredAny;
@@ -6,18 +8,61 @@ use serde::de::IgnoredAny;
 use super::window::{Window, text};
 use super::{Fault, FrameError, Framing};
 
+/// One document of JSON a line, without the space around it.
+pub type JsonLines = Lines<Documents>;
+/// Server-sent events as some services and clients simplify them: `data: ` and a document of JSON in a line of its own, and
+/// lines of other kinds, without the space behind them.
+pub type DataLines = Lines<Events>;
+
 /// Gives out lines without their ends (LF or CRLF); blank lines are skipped. Bytes that are not UTF-8 become U+FFFD.
 #[derive(Debug, Default)]
-pub struct JsonLines {
+pub struct Lines<R> {
     window: Window,
     /// Length of the last delivered line with its end, taken at the next call.
     delivered: usize,
     /// Up to where there is no line end.
     scanned: usize,
     arena: Bump,
+    rule: PhantomData<R>,
 }
 
-impl Framing for JsonLines {
+/// What the lines of a stream hold.
+pub trait LineRule: std::fmt::Debug + Default + Send + 'static {
+    /// The line without the space that does not count.
+    fn trimmed(line: &[u8]) -> &[u8];
+    /// Whether a last line without its end is all there.
+    fn is_whole(line: &[u8]) -> bool;
+}
+
+/// Lines of JSON.
+#[derive(Debug, Default)]
+pub struct Documents;
+
+impl LineRule for Documents {
+    fn trimmed(line: &[u8]) -> &[u8] {
+        line.trim_ascii()
+    }
+
+    fn is_whole(line: &[u8]) -> bool {
+        serde_json::from_slice::<IgnoredAny>(line).is_ok()
+    }
+}
+
+/// Lines of events.
+#[derive(Debug, Default)]
+pub struct Events;
+
+impl LineRule for Events {
+    fn trimmed(line: &[u8]) -> &[u8] {
+        line.trim_ascii_end()
+    }
+
+    fn is_whole(line: &[u8]) -> bool {
+        line.strip_prefix(b"data: ").is_some_and(|data| data.trim_ascii() == b"[DONE]" || Documents::is_whole(data))
+    }
+}
+
+impl<R: LineRule> Framing for Lines<R> {
     type Frame<'a> = &'a str;
 
     fn push(&mut self, bytes: &[u8]) {
@@ -36,19 +81,19 @@ impl Framing for JsonLines {
             self.window.check(end)?;
             self.delivered = end + 1;
             if !unread[..end].trim_ascii().is_empty() {
-                return Ok(Some(text(self.window.bytes()[..end].trim_ascii(), &self.arena)));
+                return Ok(Some(text(R::trimmed(&self.window.bytes()[..end]), &self.arena)));
             }
         }
     }
 
-    /// The last line counts without its end when it is a whole document.
+    /// The last line counts without its end when it is all there.
     fn finish(&mut self) -> Result<Option<&str>, FrameError> {
         self.take_delivered();
-        let rest = self.window.bytes().trim_ascii();
+        let rest = R::trimmed(self.window.bytes());
         if rest.is_empty() {
             return Ok(None);
         }
-        if serde_json::from_slice::<IgnoredAny>(rest).is_err() {
+        if !R::is_whole(rest) {
             return Err(self.window.error(Fault::Cut));
         }
         self.delivered = self.window.bytes().len();
@@ -56,7 +101,7 @@ impl Framing for JsonLines {
     }
 }
 
-impl JsonLines {
+impl<R> Lines<R> {
     fn take_delivered(&mut self) {
         if self.delivered > 0 {
             self.window.take(std::mem::take(&mut self.delivered));
@@ -87,6 +132,21 @@ mod tests {
         ] {
             let lines: Vec<String> = lines.iter().map(|line| format!("{line:?}")).collect();
             assert_eq!(frames::<JsonLines>([stream.as_bytes()]), (lines, error), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_last_event_counts_when_its_data_are_all_there() {
+        for (stream, lines, is_cut) in [
+            (" data: 1 \r\n\n", vec![" data: 1"], false),
+            ("event: e\ndata: {\"a\":1}", vec!["event: e", "data: {\"a\":1}"], false),
+            ("data: [DONE]", vec!["data: [DONE]"], false),
+            ("data: {\"a\":", vec![], true),
+            ("event: e", vec![], true),
+        ] {
+            let lines: Vec<String> = lines.iter().map(|line| format!("{line:?}")).collect();
+            let (read, error) = frames::<DataLines>([stream.as_bytes()]);
+            assert_eq!((read, error.is_some()), (lines, is_cut), "{stream:?}");
         }
     }
 

@@ -15,7 +15,7 @@ mod window;
 pub use event_stream::{EventMessage, EventStream};
 pub use headers::{HeaderValue, Headers};
 pub use json_array::JsonArray;
-pub use lines::JsonLines;
+pub use lines::{DataLines, JsonLines};
 pub use sse::{Sse, SseEvent};
 
 /// Most bytes of one frame, its marks, names and line ends included.
