@@ -4,6 +4,8 @@
 #[cfg(target_os = "linux")]
 #[path = "cases/attach.rs"]
 mod attach;
+#[path = "cases/command_line.rs"]
+mod command_line;
 #[path = "cases/corpus.rs"]
 mod corpus;
 #[path = "cases/engine_events.rs"]

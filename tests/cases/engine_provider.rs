@@ -14,6 +14,8 @@ both! {
     events_that_are_no_json_are_survived,
     an_answer_of_another_type_is_survived,
     no_key_is_shown_or_stored,
+    providers_and_their_models_are_listed,
+    a_provider_can_be_tried,
 }
 
 const KEY: &str = "sk-canary-4711";
@@ -101,4 +103,30 @@ fn no_key_is_shown_or_stored(mode: Mode) {
     let stored = contents(&place.storage);
     assert!(!stored.is_empty());
     assert!(!stored.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "the key is on disk");
+}
+
+fn providers_and_their_models_are_listed(mode: Mode) {
+    let place = mode.replay(&[]);
+    let host = place.host(&[]);
+    let providers = host.call(&json!({"type": "provider.list"})).unwrap();
+    let anthropic = providers["providers"].as_array().unwrap().iter().find(|one| one["name"] == "anthropic").unwrap();
+    assert_eq!((&anthropic["key"], &anthropic["models"]), (&json!("apiKey"), &json!("table")));
+    let models = host.call(&json!({"type": "model.list", "provider": "anthropic"})).unwrap();
+    assert_eq!(models["default_model"], anthropic["default_model"]);
+    let default = models["models"].as_array().unwrap().iter().find(|one| one["id"] == models["default_model"]).unwrap();
+    assert_eq!((&default["contextWindow"], &default["outputPrice"]), (&json!(200_000), &json!(15.0)));
+    let failed = host.call(&json!({"type": "model.list", "provider": "nobody"})).unwrap_err();
+    assert_eq!(failed.place.as_deref(), Some("model.list.provider"));
+}
+
+fn a_provider_can_be_tried(mode: Mode) {
+    let works = mode.remote(&server(vec![Reply::Close(answer("ready"))]), KEY);
+    let tried = works.host(&[]).call(&json!({"type": "provider.test"})).unwrap();
+    assert_eq!((&tried["provider"], tried["ms"].is_u64()), (&json!("openai"), true), "{tried}");
+    let refused = mode.remote(&server(vec![Reply::Close(plain("403 Forbidden", "text/plain", "not you"))]), KEY);
+    let failed = refused.host(&[]).call(&json!({"type": "provider.test"})).unwrap_err();
+    assert!(failed.kind == "provider" && failed.message.contains("403 not you"), "{failed:?}");
+    let settings = json!({"writeDelayMs": "soon"});
+    let failed = works.host(&[]).call(&json!({"type": "provider.test", "settings": settings})).unwrap_err();
+    assert_eq!(failed.place.as_deref(), Some("provider.test.settings.writeDelayMs"));
 }

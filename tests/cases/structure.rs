@@ -91,3 +91,17 @@ fn every_room_says_what_it_is_for() {
         }
     }
 }
+
+#[test]
+fn every_text_has_one_place() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/prompt/text");
+    let mut seen = std::collections::HashMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        for id in text.lines().filter_map(|line| line.strip_prefix("[[")?.strip_suffix("]]")) {
+            let before = seen.insert(id.to_owned(), path.clone());
+            assert!(before.is_none(), "`{id}` stands in {} and in {}", before.unwrap().display(), path.display());
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Subcommands that print what the engine knows.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_lapce-ai")).args(arguments).env("HOME", home.path()).output().unwrap()
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn providers_are_listed() {
+    let table = printed(&["providers"]);
+    assert!(table.lines().any(|line| line.starts_with("anthropic ") && line.contains("apiKey")), "{table}");
+    let list: Value = serde_json::from_str(&printed(&["providers", "--json"])).unwrap();
+    assert_eq!(list["providers"].as_array().map(Vec::len), Some(table.lines().count() - 1));
+}
+
+#[test]
+fn models_are_listed() {
+    let table = printed(&["models", "anthropic"]);
+    let model = table.lines().find(|line| line.contains("claude-3-haiku-20240307")).unwrap();
+    assert_eq!(model.split_whitespace().collect::<Vec<_>>()[1..5], ["200000", "4096", "0.25", "1.25"]);
+    let lists: Value = serde_json::from_str(&printed(&["models", "--json"])).unwrap();
+    assert!(lists.as_array().unwrap().iter().any(|list| list["provider"] == "gemini"));
+}
+
+#[test]
+fn wrong_arguments_and_unknown_providers_are_refused() {
+    assert_eq!(run(&["models", "--fetch"]).status.code(), Some(2), "a list is fetched of one provider");
+    let output = run(&["models", "nobody"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nobody"), "{output:?}");
+}
