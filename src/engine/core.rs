@@ -136,6 +136,7 @@ impl Core {
             environment: Arc::new(move |name| environment.get(name).cloned()),
             home: home.clone(),
             storage: storage.clone(),
+            tables: Some(storage.join("settings/providers")),
             ..providers::Surroundings::new(http, wording)
         };
         let history = History::new(storage.join("task_history.json"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::anthropic::AnthropicProvider;
+use super::compatible::{self, Rows};
 use super::gemini::GeminiProvider;
 use super::openai::OpenAiProvider;
 use super::replay::ReplayProvider;
@@ -25,19 +26,52 @@ const NATIVE: &[(&str, Build)] = &[
     ("xai", |settings, surroundings| Ok(Arc::new(XaiProvider::new(settings, surroundings)?))),
 ];
 
-/// Builds the provider that `settings` name; absent and unknown names mean Anthropic. Opens no connection.
+/// Builds the provider that `settings` name; absent means Anthropic. Opens no connection.
+///
+/// A row of the user's own tables that says so comes before code, code before rows (`compatible`).
 ///
 /// # Errors
-/// A provider this build does not have, by name (`provider.not_available`), or a setting it cannot work with.
+/// A provider that nothing describes (`provider.not_available`) or a row that is wrong (`provider.invalid_row`), by name; a
+/// setting the provider cannot work with.
 pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
     let name = settings.api_provider.as_deref().unwrap_or("anthropic");
-    match NATIVE.iter().find(|(native, _)| *native == name) {
-        Some((_, build)) => build(settings, surroundings),
-        None => Err(ProviderError::worded(&surroundings.wording, "provider.not_available", &[("provider", name)])),
+    let own = user_rows(surroundings);
+    if let Some(row) = own.good.get(name) {
+        return compatible::build(row.clone(), settings, surroundings);
+    }
+    if let Some((_, build)) = NATIVE.iter().find(|(native, _)| *native == name) {
+        return build(settings, surroundings);
+    }
+    if let Some(row) = compatible::built_in().good.get(name) {
+        return compatible::build(row.clone(), settings, surroundings);
+    }
+    let wording = &surroundings.wording;
+    // A file that cannot be read at all may be the one with the row.
+    match own.bad.iter().find(|problem| problem.provider == name || problem.provider.is_empty()) {
+        Some(problem) => Err(ProviderError::new(problem.in_words(wording))),
+        None => Err(ProviderError::worded(wording, "provider.not_available", &[("provider", name)])),
     }
 }
 
-/// Names that [`create`] knows, in listing order.
+/// Names of all built-in providers: those with code, then those of the table.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    NATIVE.iter().map(|(name, _)| *name)
+    NATIVE.iter().map(|(name, _)| *name).chain(compatible::built_in().good.keys().map(String::as_str))
+}
+
+/// The rows of the user's own tables, good and bad.
+fn user_rows(surroundings: &Surroundings) -> Rows {
+    match &surroundings.tables {
+        Some(folder) => compatible::of_user(folder, |name| names().any(|native| native == name)),
+        None => Rows::default(),
+    }
+}
+
+/// What is wrong in the user's own tables, in words: for whoever lists providers.
+pub fn table_problems(surroundings: &Surroundings) -> Vec<String> {
+    user_rows(surroundings).bad.iter().map(|problem| problem.in_words(&surroundings.wording)).collect()
+}
+
+/// Names of the providers in the user's own tables.
+pub fn user_names(surroundings: &Surroundings) -> Vec<String> {
+    user_rows(surroundings).good.into_keys().collect()
 }

@@ -14,6 +14,7 @@ mod auth;
 pub mod bedrock;
 pub mod catalogue;
 mod chat;
+mod compatible;
 pub mod convert;
 pub mod cost;
 mod create;
@@ -45,7 +46,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-pub use create::{create, names};
+pub use create::{create, names, table_problems, user_names};
 pub use error::{ProviderError, Wording};
 pub use model::{ApiProtocol, model_id_of, router_name};
 pub use options::Options;

@@ -23,12 +23,14 @@ pub struct Surroundings {
     pub home: PathBuf,
     /// The engine's folder, for what outlives it (quota counters).
     pub storage: PathBuf,
+    /// Folder of the user's own provider tables (`*.toml`), read whenever a provider is made; `None`: there is none.
+    pub tables: Option<PathBuf>,
     /// Fetched lists of models.
     pub lists: Arc<ModelLists>,
 }
 
 impl Surroundings {
-    /// Surroundings with an empty environment, the root folder as home and storage, nothing fetched.
+    /// Surroundings with an empty environment, the root folder as home and storage, no tables, nothing fetched.
     pub fn new(http: Http, wording: Wording) -> Surroundings {
         Surroundings {
             http,
@@ -36,6 +38,7 @@ impl Surroundings {
             environment: Arc::new(|_| None),
             home: PathBuf::from("/"),
             storage: PathBuf::from("/"),
+            tables: None,
             lists: Arc::default(),
         }
     }

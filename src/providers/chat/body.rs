@@ -1,12 +1,14 @@
 //! Pieces of request bodies.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::protocol::message::ApiMessage;
 use crate::providers::convert::{to_openai, to_r1, to_simple};
 
 /// How the conversation is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum MessageFormat {
     /// A system message, then §6.1.
     #[default]

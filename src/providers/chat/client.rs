@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::failure::{self, Failure, Sdk};
-use crate::providers::http::{DEFAULT_HEADERS, HeaderMap, Http, HttpRequest, InvalidHeader, set_header};
+use crate::providers::http::{Http, HttpRequest};
 use crate::providers::stream::{self as answer, EventDecoder};
-use crate::providers::{ChunkStream, Environment, ProviderError, StreamChunk, Surroundings, Wording};
+use crate::providers::{ChunkStream, ProviderError, StreamChunk, Surroundings, Wording};
 
 /// How a provider reports a request that failed before its answer (spec 07 §2, "Error wrapping").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum Wrapping {
     /// The provider's name in front, no status.
     Wrapped,
@@ -92,29 +94,4 @@ impl ChatClient {
             Wrapping::Raw => failure::raw(failure, Sdk::OpenAi, &self.key, &self.wording),
         }
     }
-}
-
-/// Headers of OpenAI's client library (spec 07 §2): bearer key, JSON, organisation and project of the environment, and
-/// DEFAULT_HEADERS if `with_defaults`.
-///
-/// # Errors
-/// A key that no header can carry.
-pub fn sdk_headers(
-    key: &SecretString,
-    environment: &Environment,
-    with_defaults: bool,
-) -> Result<HeaderMap, InvalidHeader> {
-    let mut headers = HeaderMap::new();
-    set_header(&mut headers, "Authorization", &format!("Bearer {}", key.expose_secret()))?;
-    set_header(&mut headers, "Content-Type", "application/json")?;
-    set_header(&mut headers, "Accept", "application/json")?;
-    for (variable, name) in [("OPENAI_ORG_ID", "OpenAI-Organization"), ("OPENAI_PROJECT_ID", "OpenAI-Project")] {
-        if let Some(value) = environment(variable).filter(|value| !value.is_empty()) {
-            set_header(&mut headers, name, &value)?;
-        }
-    }
-    for (name, value) in DEFAULT_HEADERS.into_iter().filter(|_| with_defaults) {
-        set_header(&mut headers, name, value)?;
-    }
-    Ok(headers)
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::wire::{ChatChunk, Delta, is_truthy};
@@ -29,7 +30,8 @@ pub struct ChatReading {
 }
 
 /// Fields of a delta that hold thinking.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum ReasoningFields {
     /// None.
     #[default]
@@ -41,7 +43,8 @@ pub enum ReasoningFields {
 }
 
 /// What `<think>` in the text means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum ThinkTags {
     /// Nothing.
     #[default]
@@ -53,7 +56,8 @@ pub enum ThinkTags {
 }
 
 /// When usage is reported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum UsageTime {
     /// As often as the vendor does.
     #[default]

@@ -7,11 +7,13 @@
 pub mod body;
 mod client;
 mod decode;
+mod headers;
 mod usage;
 mod whole;
 mod wire;
 
-pub use client::{ChatClient, Wrapping, sdk_headers};
+pub use client::{ChatClient, Wrapping};
 pub use decode::{ChatDecoder, ChatReading, ReasoningFields, ThinkTags, UsageReader, UsageTime};
-pub use usage::{Charge, Count, UsageRule, Zero};
+pub use headers::{overlay_headers, sdk_headers};
+pub use usage::{Count, UsageRule, Zero};
 pub use whole::message_text;

@@ -1,12 +1,14 @@
 //! Where a vendor's `usage` object hides its counts.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::{ModelInfo, Usage, cost};
 
 /// How a `usage` object is read. Both token counts always stand at `prompt_tokens` and `completion_tokens`; the default
 /// reads nothing else.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct UsageRule {
     /// Tokens written to the cache.
     pub cache_write: Count,
@@ -19,7 +21,8 @@ pub struct UsageRule {
 }
 
 /// Where one count stands.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Count {
     /// Paths with dots between their keys; the first whose value is a number other than 0 counts.
     pub paths: Vec<String>,
@@ -28,7 +31,8 @@ pub struct Count {
 }
 
 /// What is reported in place of a count that is missing or 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum Zero {
     /// Nothing.
     #[default]
@@ -40,7 +44,8 @@ pub enum Zero {
 }
 
 /// Where the cost comes from.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
 pub enum Charge {
     /// It is not reported: whoever sums up computes it ([`crate::providers::Provider::cost`]).
     #[default]

@@ -4,15 +4,12 @@ use secrecy::ExposeSecret;
 
 use super::options::OpenAiOptions;
 use crate::providers::Environment;
-use crate::providers::chat::sdk_headers;
+use crate::providers::chat::{overlay_headers, sdk_headers};
 use crate::providers::http::{HeaderMap, InvalidHeader, set_header};
 
 const DEFAULT_BASE: &str = "https://api.openai.com/v1";
 const AZURE_VERSION: &str = "2024-08-01-preview";
 const AZURE_INFERENCE_VERSION: &str = "2024-05-01-preview";
-/// Headers the connection sets itself; a profile cannot, or the request would no longer be one message.
-const OWN_HEADERS: [&str; 4] = ["content-length", "transfer-encoding", "connection", "host"];
-
 /// Who is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -65,17 +62,10 @@ impl Endpoint {
         if self == Endpoint::Azure {
             headers.remove("authorization");
         }
-        let own = |name: &str| OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
-        for (name, value) in options.headers.iter().filter(|(name, _)| !own(name)) {
-            match value {
-                Some(value) => set_header(&mut headers, name, value.expose_secret())?,
-                None => drop(headers.remove(name.as_str())),
-            }
-        }
+        overlay_headers(&mut headers, &options.headers)?;
         if self == Endpoint::Azure {
             set_header(&mut headers, "api-key", options.key.expose_secret())?;
         }
-        set_header(&mut headers, "Content-Type", "application/json")?;
         Ok(headers)
     }
 }

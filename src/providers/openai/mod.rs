@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use endpoint::Endpoint;
 use options::OpenAiOptions;
+pub use options::Vendor;
 
 use super::chat::{ChatClient, ChatDecoder, ChatReading, ReasoningFields, ThinkTags, UsageRule, UsageTime, Wrapping};
 use super::chat::{UsageReader, message_text};
@@ -43,8 +44,17 @@ impl OpenAiProvider {
         let options = OpenAiOptions::read(Options::of(settings)).map_err(|(key, cause)| {
             ProviderError::worded(&surroundings.wording, "provider.invalid_setting", &[("key", key), ("cause", &cause)])
         })?;
+        Ok(OpenAiProvider::with(options, surroundings))
+    }
+
+    /// The same for a vendor that is spoken to as OpenAI is.
+    pub fn of_vendor(vendor: Vendor, options: Options<'_>, surroundings: &Surroundings) -> OpenAiProvider {
+        OpenAiProvider::with(OpenAiOptions::of_vendor(options, vendor), surroundings)
+    }
+
+    fn with(options: OpenAiOptions, surroundings: &Surroundings) -> OpenAiProvider {
         let client = ChatClient::new(surroundings, NAME, options.key.clone());
-        Ok(OpenAiProvider { options: Arc::new(options), client, surroundings: surroundings.clone() })
+        OpenAiProvider { options: Arc::new(options), client, surroundings: surroundings.clone() }
     }
 
     fn http_request(&self, body: &Value) -> Result<HttpRequest, Failure> {
@@ -70,7 +80,7 @@ impl OpenAiProvider {
                     usage: UsageTime::Last,
                     ..ChatReading::default()
                 };
-                (reading, UsageRule::openai())
+                (reading, self.options.usage.clone())
             }
         };
         ChatDecoder::new(reading, self.usage_reader(rule), self.client.wording.clone())
@@ -89,7 +99,7 @@ impl Provider for OpenAiProvider {
         if self.options.streaming {
             return self.client.stream(request, Wrapping::Wrapped, self.decoder());
         }
-        let read_usage = self.usage_reader(UsageRule::openai());
+        let read_usage = self.usage_reader(self.options.usage.clone());
         // Text and usage, always both (spec 07 §11.4).
         self.client.stream_of_whole(request, Wrapping::Wrapped, move |answer| {
             vec![StreamChunk::Text(message_text(answer)), StreamChunk::Usage(read_usage(&answer["usage"]))]

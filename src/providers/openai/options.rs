@@ -6,8 +6,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::providers::ModelInfo;
+use crate::providers::chat::UsageRule;
 use crate::providers::options::Options;
-use crate::providers::params::{ModelParams, ParamsFormat, model_params};
+use crate::providers::params::{ModelParams, ParamsFormat};
 
 /// Seconds an answer's headers may take by default.
 const DEFAULT_TIMEOUT: f64 = 600.0;
@@ -47,6 +48,26 @@ pub struct OpenAiOptions {
     pub params: ModelParams,
     /// `apiRequestTimeout`; `None`: no limit (deviation D21).
     pub timeout: Option<Duration>,
+    /// How usage is read outside of the o-series.
+    pub usage: UsageRule,
+    /// Field with the limit of output tokens.
+    pub max_tokens_field: &'static str,
+}
+
+/// What a vendor has of its own who is spoken to as OpenAI is (spec 07 §19.1: deepseek, doubao, moonshot).
+pub struct Vendor {
+    /// Base address.
+    pub base_url: String,
+    /// Key.
+    pub key: SecretString,
+    /// Id on the wire.
+    pub model_id: String,
+    /// Facts of the model.
+    pub info: ModelInfo,
+    /// How usage is read.
+    pub usage: UsageRule,
+    /// Field with the limit of output tokens.
+    pub max_tokens_field: &'static str,
 }
 
 impl OpenAiOptions {
@@ -55,33 +76,50 @@ impl OpenAiOptions {
     /// # Errors
     /// The key whose value cannot be used, and why.
     pub fn read(profile: Options<'_>) -> Result<OpenAiOptions, (&'static str, String)> {
-        let options = profile.map();
-        let text = |key: &str| profile.text(key);
-        let is = |key: &str| options.get(key) == Some(&Value::Bool(true));
-        let custom = options.get("openAiCustomModelInfo").filter(|info| !info.is_null());
+        let custom = profile.value("openAiCustomModelInfo");
         let info: ModelInfo = match custom {
             Some(info) => serde_json::from_value(info.clone()).map_err(|e| ("openAiCustomModelInfo", e.to_string()))?,
             None => default_info(),
         };
-        let model_id = text("openAiModelId").unwrap_or("").to_owned();
-        Ok(OpenAiOptions {
-            base_url: text("openAiBaseUrl").unwrap_or("").to_owned(),
+        let vendor = Vendor {
+            base_url: profile.text("openAiBaseUrl").unwrap_or("").to_owned(),
             key: profile.secret_text("openAiApiKey").unwrap_or_else(|| "not-provided".into()),
-            params: model_params(ParamsFormat::OpenAi, &model_id, &info, options, 0.0),
-            model_id,
+            model_id: profile.text("openAiModelId").unwrap_or("").to_owned(),
+            info,
+            usage: UsageRule::openai(),
+            max_tokens_field: "max_completion_tokens",
+        };
+        Ok(OpenAiOptions {
             max_tokens_null: custom.is_some_and(|info| info.get("maxTokens") == Some(&Value::Null)),
+            streaming: profile.map().get("openAiStreamingEnabled") != Some(&Value::Bool(false)),
+            include_max_tokens: profile.is("includeMaxTokens"),
+            ..OpenAiOptions::of_vendor(profile, vendor)
+        })
+    }
+
+    /// The options of a profile for a vendor: it always streams and always limits the output.
+    pub fn of_vendor(profile: Options<'_>, vendor: Vendor) -> OpenAiOptions {
+        let Vendor { base_url, key, model_id, info, usage, max_tokens_field } = vendor;
+        OpenAiOptions {
+            base_url,
+            key,
+            params: profile.params(ParamsFormat::OpenAi, &model_id, &info, 0.0),
+            model_id,
+            max_tokens_null: false,
             info,
             headers: profile.headers("openAiHeaders"),
-            use_azure: is("openAiUseAzure"),
-            azure_api_version: text("azureApiVersion").filter(|version| !version.is_empty()).map(str::to_owned),
-            streaming: options.get("openAiStreamingEnabled") != Some(&Value::Bool(false)),
-            r1_format: is("openAiR1FormatEnabled"),
-            legacy_format: is("openAiLegacyFormat"),
-            include_max_tokens: is("includeMaxTokens"),
-            model_max_tokens: options.get("modelMaxTokens").filter(|n| n.as_f64().is_some_and(|n| n != 0.0)).cloned(),
-            temperature: options.get("modelTemperature").and_then(Value::as_f64),
-            timeout: timeout(options.get("apiRequestTimeout").and_then(Value::as_f64)),
-        })
+            use_azure: profile.is("openAiUseAzure"),
+            azure_api_version: profile.filled("azureApiVersion").map(str::to_owned),
+            streaming: true,
+            r1_format: profile.is("openAiR1FormatEnabled"),
+            legacy_format: profile.is("openAiLegacyFormat"),
+            include_max_tokens: true,
+            model_max_tokens: profile.truthy_number("modelMaxTokens").cloned(),
+            temperature: profile.number("modelTemperature"),
+            timeout: timeout(profile.number("apiRequestTimeout")),
+            usage,
+            max_tokens_field,
+        }
     }
 
     /// Whether the model id contains a mark of OpenAI's reasoning models, wherever it stands.

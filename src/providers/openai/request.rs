@@ -94,6 +94,6 @@ fn add_max_tokens(options: &OpenAiOptions, body: &mut Map<String, Value>) {
         None => options.max_tokens_null.then_some(Value::Null),
     };
     if let Some(tokens) = options.model_max_tokens.clone().or_else(from_info) {
-        body.insert("max_completion_tokens".into(), tokens);
+        body.insert(options.max_tokens_field.into(), tokens);
     }
 }
