@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::anthropic::AnthropicProvider;
 use super::compatible::{self, Rows};
 use super::gemini::GeminiProvider;
+use super::gemini_cli::GeminiCliProvider;
 use super::openai::OpenAiProvider;
 use super::replay::ReplayProvider;
 use super::responses::ResponsesProvider;
@@ -19,6 +20,7 @@ type Build = fn(&Settings, &Surroundings) -> Result<Arc<dyn Provider>, ProviderE
 const NATIVE: &[(&str, Build)] = &[
     ("anthropic", |settings, surroundings| Ok(Arc::new(AnthropicProvider::new(settings, surroundings)))),
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
+    ("gemini-cli", |settings, surroundings| Ok(Arc::new(GeminiCliProvider::new(settings, surroundings)))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
     ("openai-native", |settings, surroundings| Ok(Arc::new(ResponsesProvider::new(settings, surroundings)?))),
     ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),

@@ -22,6 +22,7 @@ mod error;
 mod failure;
 pub mod frames;
 pub mod gemini;
+mod gemini_cli;
 pub mod http;
 mod model;
 pub mod models;

@@ -26,10 +26,11 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(cause) => return Err(cause),
     };
     let (temporary, mut file) = Temporary::beside(&target)?;
-    file.write_all(content)?;
+    // First, so that nobody reads on the way what they may not read in place.
     if let Some(permissions) = permissions {
         file.set_permissions(permissions)?;
     }
+    file.write_all(content)?;
     file.sync_all()?;
     drop(file);
     temporary.rename(&target)?;

@@ -6,9 +6,9 @@
 
 pub mod decode;
 pub mod endpoint;
-mod failure;
-mod options;
-mod request;
+pub mod failure;
+pub mod options;
+pub mod request;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};

@@ -14,7 +14,7 @@ pub struct GeminiOptions {
     pub model: Model,
     /// Parameters that follow from model and settings.
     pub params: ModelParams,
-    /// `modelTemperature`, else 0; thinking does not change it.
+    /// `modelTemperature`, else the table's default, else 0; thinking does not change it.
     pub temperature: Value,
     /// `modelMaxTokens`, else what the parameters say.
     pub max_tokens: Option<Value>,
@@ -27,15 +27,17 @@ pub struct GeminiOptions {
 impl GeminiOptions {
     /// Reads the options of a profile; an unknown model becomes the default one of `models` (a table's name).
     pub fn read(options: Options<'_>, models: &str) -> GeminiOptions {
-        let (id, info) = match table(models) {
+        let table = table(models);
+        let (id, info) = match table {
             Some(table) => table.known_or_default(options.filled("apiModelId")),
             None => ("", &ModelInfo::default()),
         };
+        let temperature = table.and_then(|table| table.other.get("defaultTemperature")).cloned();
         let params = options.params(ParamsFormat::Gemini, id, info, 0.0);
         let number = |key: &str| options.value(key).filter(|value| value.is_number()).cloned();
         GeminiOptions {
             max_tokens: number("modelMaxTokens").or(params.max_tokens.map(Value::from)),
-            temperature: number("modelTemperature").unwrap_or(json!(0)),
+            temperature: number("modelTemperature").or(temperature).unwrap_or(json!(0)),
             model: Model { id: id.strip_suffix(":thinking").unwrap_or(id).to_owned(), info: info.clone() },
             params,
             url_context: options.is("enableUrlContext"),

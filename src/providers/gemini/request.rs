@@ -20,6 +20,13 @@ pub fn conversation(
         ("contents".to_owned(), Value::Array(to_gemini(&request.messages, image_note)?)),
         ("systemInstruction".to_owned(), user(vec![json!({"text": request.system})])),
     ]);
+    body.extend(tools(options));
+    body.insert("generationConfig".into(), generation(options));
+    Ok(Value::Object(body))
+}
+
+/// The `generationConfig` of a conversation.
+pub fn generation(options: &GeminiOptions) -> Value {
     let mut generation = Map::from_iter([("temperature".to_owned(), options.temperature.clone())]);
     if let Some(tokens) = &options.max_tokens {
         generation.insert("maxOutputTokens".into(), tokens.clone());
@@ -27,9 +34,12 @@ pub fn conversation(
     if let Some(thinking) = &options.params.reasoning {
         generation.insert("thinkingConfig".into(), thinking.clone());
     }
-    body.extend(tools(options));
-    body.insert("generationConfig".into(), Value::Object(generation));
-    Ok(Value::Object(body))
+    Value::Object(generation)
+}
+
+/// One message of the user.
+pub fn user(parts: Vec<Value>) -> Value {
+    json!({"role": "user", "parts": parts})
 }
 
 /// The body for a single prompt: no limit of tokens, no thinking.
@@ -46,10 +56,6 @@ pub fn single_prompt(options: &GeminiOptions, prompt: &str) -> Value {
 /// A block that cannot be sent.
 pub fn count_tokens(blocks: &[ContentBlock], image_note: &str) -> Result<Value, GeminiUnsupported> {
     Ok(json!({"contents": [user(gemini_parts(blocks, image_note)?)]}))
-}
-
-fn user(parts: Vec<Value>) -> Value {
-    json!({"role": "user", "parts": parts})
 }
 
 /// The `tools` member, if there is any tool.

@@ -4,9 +4,9 @@
 //! accounts); [`GoogleAuth`] keeps the token while it lasts.
 
 mod assertion;
-mod credential;
+pub mod credential;
 mod error;
-mod source;
+pub mod source;
 pub mod token;
 
 use std::path::PathBuf;

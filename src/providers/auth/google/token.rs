@@ -39,10 +39,18 @@ pub struct Token {
 
 impl Token {
     /// The token in a server's answer of `now`.
-    pub fn read(answer: &Map<String, Value>, now: SystemTime) -> Option<Token> {
+    fn read(answer: &Map<String, Value>, now: SystemTime) -> Option<Token> {
         let value = answer.get("access_token")?.as_str().filter(|token| !token.is_empty())?;
         let seconds = answer.get("expires_in").and_then(Value::as_f64).unwrap_or(0.0).clamp(0.0, LONGEST);
         Some(Token { value: value.into(), end: now + Duration::from_secs_f64(seconds) })
+    }
+
+    /// The token in the answer to [`refresh`].
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn of_user(answer: &Map<String, Value>, now: SystemTime) -> Result<Token, GoogleAuthError> {
+        Token::read(answer, now).ok_or_else(|| GoogleAuthError::NoToken { server: host(USER_URL) })
     }
 }
 
