@@ -69,7 +69,7 @@ fn start() -> Option<Server> {
 }
 
 fn http() -> Http {
-    Http { transport: Arc::new(Client::default()), now: Arc::new(SystemTime::now), random: Arc::new(|| 0.0) }
+    Http::new(Arc::new(Client::default()), Arc::new(SystemTime::now), Arc::new(|| 0.0))
 }
 
 impl Server {

@@ -69,7 +69,58 @@ pub fn is_truthy(value: &serde_json::Value) -> bool {
     }
 }
 
+/// `parseFloat(s)`: leading white space, then the longest beginning that is a decimal number, rest ignored. No digits: `None`
+/// (NaN).
+pub fn parse_float(s: &str) -> Option<f64> {
+    let s = trim_start(s);
+    let unsigned = s.strip_prefix(['+', '-']).unwrap_or(s);
+    let sign = if s.starts_with('-') { -1.0 } else { 1.0 };
+    if unsigned.starts_with("Infinity") {
+        return Some(sign * f64::INFINITY);
+    }
+    let digits = |from: usize| unsigned[from..].bytes().take_while(u8::is_ascii_digit).count();
+    let whole = digits(0);
+    let fraction = if unsigned[whole..].starts_with('.') { digits(whole + 1) } else { 0 };
+    if whole + fraction == 0 {
+        return None;
+    }
+    let mut end = if unsigned[whole..].starts_with('.') { whole + 1 + fraction } else { whole };
+    if unsigned[end..].starts_with(['e', 'E']) {
+        let signed = end + 1 + usize::from(unsigned[end + 1..].starts_with(['+', '-']));
+        let exponent = digits(signed);
+        end = if exponent > 0 { signed + exponent } else { end };
+    }
+    unsigned[..end].parse::<f64>().ok().map(|number| sign * number)
+}
+
 /// The value of a JSON text; `default` if it is absent, empty or not JSON (spec 05 §1.12 safeJson).
 pub fn json_or(text: Option<&str>, default: serde_json::Value) -> serde_json::Value {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_read_as_far_as_they_go() {
+        for (text, expected) in [
+            ("20.5", Some(20.5)),
+            (" -3 seconds", Some(-3.0)),
+            (".5", Some(0.5)),
+            ("5.", Some(5.0)),
+            ("1e3x", Some(1000.0)),
+            ("1e", Some(1.0)),
+            ("1e+", Some(1.0)),
+            ("+2E-1", Some(0.2)),
+            ("-Infinity!", Some(f64::NEG_INFINITY)),
+            ("inf", None),
+            ("NaN", None),
+            (".", None),
+            ("-", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_float(text), expected, "{text}");
+        }
+    }
 }

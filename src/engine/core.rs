@@ -30,6 +30,7 @@ use crate::prompt::text::Texts;
 use crate::protocol::event::{Event, SessionState};
 use crate::protocol::hello::WelcomeSession;
 use crate::protocol::ids::SessionId;
+use crate::providers::http::{Client, Http};
 use crate::providers::{self, Wording};
 use crate::task::host::{ProviderFactory, Surroundings, TaskHost};
 use crate::task::session::{self, SessionHandle};
@@ -54,6 +55,8 @@ pub struct Core {
     pub storage: PathBuf,
     /// Counters.
     pub counters: Counters,
+    /// Connections to providers, for their counters.
+    pub http: Client,
     /// The runtime sessions run on.
     pub runtime: tokio::runtime::Handle,
     numbers: Arc<Numbers>,
@@ -126,11 +129,9 @@ impl Core {
         let wording: Wording = Arc::new(move |id, variables| {
             words.render(id, variables.iter().copied().collect::<std::collections::BTreeMap<_, _>>())
         });
-        let http = providers::http::Http {
-            transport: Arc::new(providers::http::Client::default()),
-            now: Arc::new(std::time::SystemTime::now),
-            random: Arc::new(surroundings::random),
-        };
+        let client = Client::default();
+        let clock = Arc::new(std::time::SystemTime::now);
+        let http = Http::new(Arc::new(client.clone()), clock, Arc::new(surroundings::random));
         let environment = surroundings::environment_text();
         let providers = providers::Surroundings {
             environment: Arc::new(move |name| environment.get(name).cloned()),
@@ -168,6 +169,7 @@ impl Core {
             history,
             storage,
             counters: Counters::default(),
+            http: client,
             runtime,
             numbers: Arc::default(),
             raw_provider: provider_cache::cached(providers.clone()),

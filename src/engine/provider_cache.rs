@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::providers::{self, Provider, ProviderError};
 use crate::settings::Settings;
+use crate::settings::http::HttpSettings;
 use crate::settings::secrets::Secrets;
 use crate::task::host::ProviderFactory;
 
@@ -15,6 +16,7 @@ struct Made {
     name: Option<String>,
     options: Map<String, Value>,
     secrets: Secrets,
+    http: HttpSettings,
     provider: Arc<dyn Provider>,
 }
 
@@ -27,6 +29,7 @@ pub fn cached(surroundings: providers::Surroundings) -> Arc<ProviderFactory> {
             && made.name == settings.api_provider
             && made.options == settings.other
             && made.secrets == settings.secrets
+            && made.http == settings.http
         {
             return Ok(made.provider.clone());
         }
@@ -35,6 +38,7 @@ pub fn cached(surroundings: providers::Surroundings) -> Arc<ProviderFactory> {
             name: settings.api_provider.clone(),
             options: settings.other.clone(),
             secrets: settings.secrets.clone(),
+            http: settings.http.clone(),
             provider: provider.clone(),
         });
         Ok(provider)

@@ -21,6 +21,7 @@ pub fn collect(core: &Core) -> Value {
             }))
         })
         .collect();
+    let http = core.http.counts();
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     json!({
         "requests": count(&core.counters.requests),
@@ -28,6 +29,11 @@ pub fn collect(core: &Core) -> Value {
         "sessions_opened": count(&core.counters.sessions),
         "sessions": core.session_count(),
         "host_requests_waiting": core.host_requests.len(),
+        "http": {
+            "requests": http.requests, "answers": http.answers, "reused": http.reused,
+            "connections": http.connections, "failed_connections": http.failed_connections,
+            "connect_ms": http.connecting.as_secs_f64() * 1000.0, "slowest_connect_ms": http.slowest.as_secs_f64() * 1000.0,
+        },
         "clients": clients,
         "journal_failed": core.keeper.as_ref().is_some_and(super::keeper::Keeper::has_failed),
     })

@@ -36,6 +36,8 @@ const NATIVE: &[(&str, Build)] = &[
 /// A provider that nothing describes (`provider.not_available`) or a row that is wrong (`provider.invalid_row`), by name; a
 /// setting the provider cannot work with.
 pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
+    let http = surroundings.http.for_profile(settings, &surroundings.environment);
+    let surroundings = &Surroundings { http, ..surroundings.clone() };
     let name = settings.api_provider.as_deref().unwrap_or("anthropic");
     let own = user_rows(surroundings);
     if let Some(row) = own.good.get(name) {

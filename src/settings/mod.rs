@@ -2,6 +2,7 @@
 //!
 //! The loop asks for the current [`Settings`] whenever it needs one, so a change takes effect at the next use. No I/O here.
 
+pub mod http;
 pub mod modes;
 pub mod reference;
 pub mod secrets;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use http::HttpSettings;
 use secrets::Secrets;
 
 /// Everything the agent loop and its tools read from user settings, host configuration and the active provider profile.
@@ -136,6 +138,9 @@ pub struct Settings {
     pub experiments: BTreeMap<String, bool>,
     /// Custom modes as in the modes file (spec 03 §10.2).
     pub custom_modes: Vec<Value>,
+    /// How providers are reached.
+    #[serde(flatten)]
+    pub http: HttpSettings,
     /// Keys that hold a secret, of the provider profile and global ones.
     #[serde(flatten)]
     pub secrets: Secrets,
@@ -215,6 +220,7 @@ impl Default for Settings {
             use_agent_rules: true,
             experiments: BTreeMap::new(),
             custom_modes: Vec::new(),
+            http: HttpSettings::default(),
             secrets: Secrets::default(),
             other: serde_json::Map::new(),
         }

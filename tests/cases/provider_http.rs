@@ -117,11 +117,7 @@ async fn read_request(connection: &mut BufReader<TcpStream>) -> Option<String> {
 }
 
 fn surroundings() -> Surroundings {
-    let http = Http {
-        transport: Arc::new(Client::default()),
-        now: Arc::new(|| SystemTime::UNIX_EPOCH),
-        random: Arc::new(|| 1.0),
-    };
+    let http = Http::new(Arc::new(Client::default()), Arc::new(|| SystemTime::UNIX_EPOCH), Arc::new(|| 1.0));
     Surroundings::new(http, Arc::new(|id, variables| format!("{id}{variables:?}")))
 }
 

@@ -136,11 +136,11 @@ impl Stub {
     }
 
     fn http(self: &Arc<Stub>) -> Http {
-        Http {
-            transport: self.clone(),
-            now: Arc::new(|| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_767_323_045)),
-            random: Arc::new(|| 0.0),
-        }
+        Http::new(
+            self.clone(),
+            Arc::new(|| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_767_323_045)),
+            Arc::new(|| 0.0),
+        )
     }
 }
 

@@ -1,12 +1,17 @@
 //! HTTP as providers see it: one request, one answer whose body comes in pieces (spec 07 §2).
 //!
-//! [`HttpTransport`] is the seam: the real one is [`Client`], tests put recorded answers in its place. Time limits, retries
-//! and the reading of failed answers stand above it ([`Http`]), so that they hold for both.
+//! [`HttpTransport`] is the seam: the real one is [`Client`], tests put recorded answers in its place. Time limits, retries,
+//! rate limits and the reading of failed answers stand above it ([`Http`]), so that they hold for both. [`Network`] is the way
+//! to the network: proxies and certificates.
 
 mod client;
+mod counters;
+mod gate;
 mod headers;
+mod network;
 mod send;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +21,9 @@ pub use reqwest::Method;
 pub use reqwest::header::{HeaderMap, HeaderName};
 
 pub use client::Client;
+pub use counters::HttpCounts;
 pub use headers::{DEFAULT_HEADERS, InvalidHeader, set_header};
+pub use network::Network;
 pub use send::{Http, HttpFailure};
 
 /// Retries of the vendors' client libraries (spec 07 §2).
@@ -131,4 +138,9 @@ pub trait HttpTransport: Send + Sync {
     /// # Errors
     /// No answer came. A status of any kind is an answer.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
+
+    /// The same transport by another way to the network; `None`: it knows but one.
+    fn over(&self, _network: &Network) -> Option<Arc<dyn HttpTransport>> {
+        None
+    }
 }

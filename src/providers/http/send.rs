@@ -3,10 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use reqwest::header::HeaderMap;
 
-use super::{BodyStream, HttpRequest, HttpResponse, HttpTransport, TransportError};
+use super::gate::{Gate, Gates};
+use super::{BodyStream, HttpRequest, HttpResponse, HttpTransport, Network, TransportError};
+use crate::ecma;
+use crate::providers::Environment;
+use crate::settings::Settings;
 
 /// A server's wish to wait counts below this.
 const LONGEST_WISH: Duration = Duration::from_secs(60);
@@ -24,6 +29,10 @@ pub struct Http {
     pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// A random number of 0 to 1, for jitter.
     pub random: Arc<dyn Fn() -> f64 + Send + Sync>,
+    /// What is known of the services that were asked.
+    gates: Arc<Gates>,
+    /// Holds requests back, when the profile wants it.
+    gate: Option<Gate>,
 }
 
 /// Why a request got no answer of success.
@@ -49,7 +58,17 @@ impl Http {
         now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
         random: Arc<dyn Fn() -> f64 + Send + Sync>,
     ) -> Http {
-        Http { transport, now, random }
+        Http { transport, now, random, gates: Arc::default(), gate: None }
+    }
+
+    /// The same for one profile: with its proxy and certificates, and the limits it keeps. Where these cannot be used, every
+    /// request fails by the name of the setting or variable, and none is sent.
+    pub fn for_profile(&self, settings: &Settings, environment: &Environment) -> Http {
+        let transport = match Network::read(settings, environment) {
+            Ok(network) => self.transport.over(&network).unwrap_or_else(|| self.transport.clone()),
+            Err(error) => Arc::new(Unusable(error)),
+        };
+        Http { transport, gate: self.gates.of(settings), ..self.clone() }
     }
 
     /// Sends `request`, again if the failure may pass. The body of the answer obeys the idle limit.
@@ -60,29 +79,52 @@ impl Http {
         let mut attempt = 0;
         loop {
             let idle = request.idle_timeout;
-            let (failure, headers) = match self.attempt(request.clone()).await {
+            let (failure, answer) = match self.attempt(request.clone()).await {
                 Ok(response) if (200..300).contains(&response.status) => {
                     return Ok(HttpResponse { body: limit_silence(response.body, idle), ..response });
                 }
                 Ok(response) if attempt < request.retries && retriable(response.status, &response.headers) => {
-                    let headers = response.headers.clone();
-                    (HttpFailure::Status { status: response.status, headers, body: String::new() }, response.headers)
+                    let HttpResponse { status, headers, body } = response;
+                    (
+                        HttpFailure::Status { status, headers: headers.clone(), body: String::new() },
+                        Some((headers, body)),
+                    )
                 }
                 Ok(response) => {
                     let HttpResponse { status, headers, body } = response;
                     return Err(HttpFailure::Status { status, headers, body: failure_body(body).await });
                 }
-                Err(error) => (HttpFailure::Transport(error), HeaderMap::new()),
+                Err(error) => (HttpFailure::Transport(error), None),
             };
             if attempt >= request.retries || is_final(&failure) {
                 return Err(failure);
             }
-            tokio::time::sleep(self.delay(&headers, attempt)).await;
+            match answer {
+                Some((headers, body)) => {
+                    let wait = self.delay(&headers, attempt);
+                    // Read to its end meanwhile, so that its connection can be used again.
+                    let _ = tokio::join!(tokio::time::sleep(wait), tokio::time::timeout(wait, failure_body(body)));
+                }
+                None => tokio::time::sleep(self.delay(&HeaderMap::new(), attempt)).await,
+            }
             attempt += 1;
         }
     }
 
+    /// One attempt, when the service may be asked. The wait for that is no part of the time the headers may take.
     async fn attempt(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let Some(gate) = &self.gate else { return self.once(request).await };
+        let pass = gate.pass(&*self.now).await?;
+        let outcome = self.once(request).await;
+        match &outcome {
+            Ok(response) => pass.answered(response.status, &response.headers, (self.now)()),
+            Err(TransportError::Timeout | TransportError::Connection(_)) => pass.failed((self.now)()),
+            Err(_) => drop(pass),
+        }
+        outcome
+    }
+
+    async fn once(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         match request.header_timeout {
             Some(limit) => {
                 tokio::time::timeout(limit, self.transport.send(request)).await.unwrap_or(Err(TransportError::Timeout))
@@ -93,19 +135,30 @@ impl Http {
 
     /// What the server wishes, if it is between 0 and a minute; else half a second doubled, less up to a quarter.
     fn delay(&self, headers: &HeaderMap, retries_done: u32) -> Duration {
-        let seconds = |text: &str| text.trim().parse::<f64>().ok();
-        let wish = header(headers, "retry-after-ms")
-            .and_then(seconds)
+        let told = |name| header(headers, name).and_then(ecma::parse_float);
+        let wish = told("retry-after-ms")
+            .filter(|ms| *ms != 0.0)
             .map(|ms| ms / 1000.0)
-            .or_else(|| header(headers, "retry-after").and_then(|text| seconds(text).or_else(|| self.until(text))))
+            .or_else(|| told("retry-after").or_else(|| self.until(header(headers, "retry-after")?)))
             .filter(|wish| *wish > 0.0 && *wish < LONGEST_WISH.as_secs_f64());
-        let own = || (0.5 * f64::from(1u32 << retries_done)).min(8.0) * (1.0 - 0.25 * (self.random)().clamp(0.0, 1.0));
+        let own =
+            || (0.5 * f64::from(1u32 << retries_done.min(4))).min(8.0) * (1.0 - 0.25 * (self.random)().clamp(0.0, 1.0));
         Duration::from_secs_f64(wish.unwrap_or_else(own))
     }
 
     fn until(&self, date: &str) -> Option<f64> {
         let date = httpdate::parse_http_date(date.trim()).ok()?;
         date.duration_since((self.now)()).ok().map(|wait| wait.as_secs_f64())
+    }
+}
+
+/// Takes the place of a transport whose settings cannot be used.
+struct Unusable(TransportError);
+
+#[async_trait]
+impl HttpTransport for Unusable {
+    async fn send(&self, _: HttpRequest) -> Result<HttpResponse, TransportError> {
+        Err(self.0.clone())
     }
 }
 
@@ -164,11 +217,8 @@ mod tests {
     use super::*;
 
     fn http() -> Http {
-        Http {
-            transport: Arc::new(super::super::Client::default()),
-            now: Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767)),
-            random: Arc::new(|| 1.0),
-        }
+        let now = || SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
+        Http::new(Arc::new(super::super::Client::default()), Arc::new(now), Arc::new(|| 1.0))
     }
 
     #[test]
@@ -182,6 +232,13 @@ mod tests {
             (vec![("retry-after", "60")], 0, 375),
             (vec![("retry-after", "-1")], 0, 375),
             (vec![("retry-after", "soon")], 0, 375),
+            (vec![("retry-after", "2 seconds")], 0, 2000),
+            (vec![("retry-after-ms", "0"), ("retry-after", "3")], 0, 3000),
+            (vec![("retry-after-ms", "soon"), ("retry-after", "3")], 0, 3000),
+            (vec![("retry-after-ms", "-5"), ("retry-after", "3")], 0, 375),
+            (vec![("retry-after-ms", "60000")], 0, 375),
+            (vec![("retry-after-ms", "NaN")], 0, 375),
+            (vec![("retry-after", "Sun, 06 Nov 1994 08:49:27 GMT")], 0, 375),
         ] {
             let mut map = HeaderMap::new();
             for (name, value) in &headers {

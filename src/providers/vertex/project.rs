@@ -62,11 +62,11 @@ mod tests {
     use std::sync::Arc;
 
     fn project(options: serde_json::Value) -> VertexProject {
-        let http = crate::providers::http::Http {
-            transport: Arc::new(crate::providers::http::Client::default()),
-            now: Arc::new(|| std::time::SystemTime::UNIX_EPOCH),
-            random: Arc::new(|| 0.0),
-        };
+        let http = crate::providers::http::Http::new(
+            Arc::new(crate::providers::http::Client::default()),
+            Arc::new(|| std::time::SystemTime::UNIX_EPOCH),
+            Arc::new(|| 0.0),
+        );
         let settings: Settings = serde_json::from_value(options).expect("settings");
         VertexProject::read(Options::of(&settings), &Surroundings::new(http, Arc::new(|id, _| id.to_owned())))
     }

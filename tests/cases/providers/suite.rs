@@ -59,11 +59,11 @@ fn request() -> ChatRequest {
 
 fn provider(row: &Row, server: &Server, home: &std::path::Path) -> Arc<dyn Provider> {
     let transport = Redirect { inner: Arc::new(Client::default()), origin: format!("http://{}", server.authority) };
-    let http = Http {
-        transport: Arc::new(transport),
-        now: Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)),
-        random: Arc::new(|| 0.0),
-    };
+    let http = Http::new(
+        Arc::new(transport),
+        Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)),
+        Arc::new(|| 0.0),
+    );
     let wording = Arc::new(|id: &str, variables: &[(&str, &str)]| format!("{id} {variables:?}"));
     let surroundings = Surroundings { home: home.to_owned(), ..Surroundings::new(http, wording) };
     let settings: Settings = serde_json::from_value(row.settings.clone()).expect("settings");

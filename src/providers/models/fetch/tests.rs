@@ -258,11 +258,8 @@ impl HttpTransport for Stub {
 
 fn stub(status: u16, body: &str) -> (Arc<Stub>, Surroundings) {
     let stub = Arc::new(Stub { status, body: Mutex::new(body.to_owned()), asked: Mutex::default() });
-    let http = Http {
-        transport: stub.clone(),
-        now: Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)),
-        random: Arc::new(|| 0.0),
-    };
+    let http =
+        Http::new(stub.clone(), Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)), Arc::new(|| 0.0));
     let wording = Arc::new(|id: &str, variables: &[(&str, &str)]| {
         let values: Vec<&str> = variables.iter().map(|(_, value)| *value).collect();
         format!("{id}|{}", values.join("|"))
