@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::anthropic::AnthropicProvider;
+use super::cerebras::CerebrasProvider;
 use super::compatible::{self, Rows};
 use super::gemini::GeminiProvider;
 use super::gemini_cli::GeminiCliProvider;
@@ -19,6 +20,7 @@ type Build = fn(&Settings, &Surroundings) -> Result<Arc<dyn Provider>, ProviderE
 /// Providers with code of their own, one line each.
 const NATIVE: &[(&str, Build)] = &[
     ("anthropic", |settings, surroundings| Ok(Arc::new(AnthropicProvider::new(settings, surroundings)))),
+    ("cerebras", |settings, surroundings| Ok(Arc::new(CerebrasProvider::new(settings, surroundings)?))),
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("gemini-cli", |settings, surroundings| Ok(Arc::new(GeminiCliProvider::new(settings, surroundings)))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
@@ -27,6 +29,10 @@ const NATIVE: &[(&str, Build)] = &[
     ("vertex", |settings, surroundings| Ok(vertex::create(settings, surroundings))),
     ("xai", |settings, surroundings| Ok(Arc::new(XaiProvider::new(settings, surroundings)?))),
 ];
+
+/// Providers of the specification that only exist inside an editor, and why they cannot be built (spec 07 §1.1, §19.1).
+const ELSEWHERE: [(&str, &str); 2] =
+    [("fake-ai", "provider.fake_ai.unavailable"), ("vscode-lm", "provider.vscode_lm.unavailable")];
 
 /// Builds the provider that `settings` name; absent means Anthropic. Opens no connection.
 ///
@@ -50,6 +56,9 @@ pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dy
         return compatible::build(row.clone(), settings, surroundings);
     }
     let wording = &surroundings.wording;
+    if let Some((_, reason)) = ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == name) {
+        return Err(ProviderError::worded(wording, reason, &[]));
+    }
     // A file that cannot be read at all may be the one with the row.
     match own.bad.iter().find(|problem| problem.provider == name || problem.provider.is_empty()) {
         Some(problem) => Err(ProviderError::new(problem.in_words(wording))),

@@ -153,6 +153,14 @@ pub fn error_message(error: &Value) -> String {
     }
 }
 
+/// What the body of a failed answer says, where no client library reads it: `error.message`, else `message`, else all of it.
+pub fn body_message(body: &str) -> String {
+    let document: Value = serde_json::from_str(body).unwrap_or_default();
+    let texts = [document.pointer("/error/message"), document.get("message")].map(|text| text.and_then(Value::as_str));
+    let said = texts.into_iter().flatten().find(|text| !text.is_empty());
+    said.unwrap_or(body).to_owned()
+}
+
 /// The message without the key in it: some services repeat the key they refuse.
 pub fn without_key(message: String, key: &SecretString) -> String {
     match key.expose_secret() {
@@ -187,11 +195,8 @@ pub async fn read_json(response: HttpResponse) -> Result<Value, Failure> {
 ///
 /// # Errors
 /// A page instead of data, a body that breaks off or is too long.
-pub async fn read_bytes(mut response: HttpResponse) -> Result<Vec<u8>, Failure> {
-    let found = content_type(&response);
-    if found.starts_with("text/html") {
-        return Err(Failure::ContentType(found));
-    }
+pub async fn read_bytes(response: HttpResponse) -> Result<Vec<u8>, Failure> {
+    let mut response = unless_page(response)?;
     let mut bytes = Vec::new();
     while let Some(piece) = response.body.next().await {
         bytes.extend_from_slice(&piece.map_err(Failure::Interrupted)?);
@@ -200,6 +205,15 @@ pub async fn read_bytes(mut response: HttpResponse) -> Result<Vec<u8>, Failure> 
         }
     }
     Ok(bytes)
+}
+
+/// The answer, unless it is a page: one of a login or a proxy.
+///
+/// # Errors
+/// A page.
+pub fn unless_page(response: HttpResponse) -> Result<HttpResponse, Failure> {
+    let found = content_type(&response);
+    if found.starts_with("text/html") { Err(Failure::ContentType(found)) } else { Ok(response) }
 }
 
 fn content_type(response: &HttpResponse) -> String {

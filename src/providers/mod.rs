@@ -13,6 +13,7 @@ pub mod anthropic;
 mod auth;
 pub mod bedrock;
 pub mod catalogue;
+pub mod cerebras;
 mod chat;
 mod compatible;
 pub mod convert;

@@ -7,8 +7,8 @@ use lapce_ai::providers::ModelInfo;
 use lapce_ai::providers::bedrock::cache::{self, CacheLimits, Placement, cache_point};
 use lapce_ai::providers::convert::{GEMINI_FREQUENCY, mark_for_claude, mark_for_gemini, mark_for_vercel};
 use lapce_ai::providers::convert::{
-    GeminiUnsupported, UnsupportedImage, mark_last_texts, remove_images, to_bedrock, to_gemini, to_openai, to_r1,
-    to_simple,
+    GeminiUnsupported, UnsupportedImage, flattened, mark_last_texts, remove_images, to_bedrock, to_cerebras, to_gemini,
+    to_openai, to_r1, to_simple, without_thinking,
 };
 use lapce_ai::providers::params::{ParamsFormat, model_params};
 use serde_json::{Map, Value, json};
@@ -35,6 +35,9 @@ fn run(input: &Value) -> Outcome {
     let messages = || -> Vec<ApiMessage> { serde_json::from_value(input["messages"].clone()).expect("messages") };
     match input["fn"].as_str().unwrap_or("") {
         "openai" => json!(to_openai(&messages(), "⟦IMG_NEXT_USER⟧")).into(),
+        "cerebras" => json!(to_cerebras(&messages(), "⟦IMG_NEXT_USER⟧")).into(),
+        "cerebras_strip" => json!(without_thinking(input["text"].as_str().unwrap_or(""))).into(),
+        "cerebras_flatten" => json!(flattened(&input["content"])).into(),
         "r1" => json!(to_r1(None, &messages())).into(),
         "gemini" => match to_gemini(&messages(), "⟦IMG_NEXT_PART⟧") {
             Ok(contents) => json!(contents).into(),

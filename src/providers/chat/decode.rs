@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::{ChatChunk, Delta, is_truthy};
+use super::wire::{ChatChunk, Delta};
+use crate::ecma::is_truthy;
 use crate::providers::failure::error_message;
 use crate::providers::frames::SseEvent;
 use crate::providers::stream::{EventDecoder, Flow};

@@ -10,7 +10,7 @@ mod decode;
 mod headers;
 mod usage;
 mod whole;
-mod wire;
+pub(super) mod wire;
 
 pub use client::{ChatClient, Wrapping};
 pub use decode::{ChatDecoder, ChatReading, ReasoningFields, ThinkTags, UsageReader, UsageTime};

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The parts of an event that mean anything to us.
 #[derive(Deserialize)]
-pub(super) struct ChatChunk {
+pub struct ChatChunk {
     #[serde(default, deserialize_with = "loose")]
     choices: Vec<Tolerant<Choice>>,
     /// Counts; `null` until they are known.
@@ -26,7 +26,7 @@ impl ChatChunk {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Choice {
+pub struct Choice {
     #[serde(deserialize_with = "loose")]
     pub delta: Delta,
     #[serde(deserialize_with = "loose")]
@@ -36,7 +36,7 @@ pub(super) struct Choice {
 /// What was added to the message.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Delta {
+pub struct Delta {
     #[serde(deserialize_with = "loose")]
     pub content: String,
     #[serde(deserialize_with = "loose")]
@@ -65,17 +65,6 @@ fn loose<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer:
         Loose::Fitting(value) => value,
         Loose::Other(_) => T::default(),
     })
-}
-
-/// Whether ECMAScript takes the value for true.
-pub(super) fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(_) | Value::Object(_) => true,
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod anthropic;
 mod bedrock;
 mod cache;
+mod cerebras;
 mod gemini;
 mod openai;
 mod r1;
@@ -15,6 +16,7 @@ pub use bedrock::{UnsupportedImage, to_bedrock};
 pub use cache::{
     GEMINI_FREQUENCY, mark_for_claude, mark_for_gemini, mark_for_litellm, mark_for_vercel, mark_last_two_user_messages,
 };
+pub use cerebras::{flattened, to_cerebras, without_thinking};
 pub use gemini::{GeminiUnsupported, gemini_parts, to_gemini};
 pub use openai::to_openai;
 pub use r1::to_r1;

@@ -68,7 +68,12 @@ impl HttpRequest {
         }
     }
 
-    /// A GET with the same limits.
+    /// A POST of JSON as a plain fetch sends it: 300 s for the headers and of silence, no retries.
+    pub fn post_once(url: impl Into<String>, headers: HeaderMap, body: &serde_json::Value) -> HttpRequest {
+        HttpRequest { header_timeout: Some(IDLE_TIMEOUT), retries: 0, ..HttpRequest::post(url, headers, body) }
+    }
+
+    /// A GET with the limits of [`HttpRequest::post`].
     pub fn get(url: impl Into<String>, headers: HeaderMap) -> HttpRequest {
         HttpRequest {
             method: Method::GET,
@@ -86,6 +91,13 @@ pub struct HttpResponse {
     pub headers: HeaderMap,
     /// Body, decompressed. Dropping it closes the connection.
     pub body: BodyStream,
+}
+
+impl HttpResponse {
+    /// Whether there is a body, even an empty one: two statuses exclude it.
+    pub fn has_body(&self) -> bool {
+        !matches!(self.status, 204 | 205)
+    }
 }
 
 /// Pieces of a body as they arrive.

@@ -91,16 +91,15 @@ impl Call {
         let Failure::Http(HttpFailure::Status { status, body: said, .. }) = &failure else {
             return Err(self.no_answer(&failure));
         };
-        let details = failure::without_key(refused::details(said), self.shared.endpoint.key());
+        let details = failure::without_key(failure::body_message(said), self.shared.endpoint.key());
         if !(*status == 400 && body.goes_on() && names_lost_response(&details)) {
             return Err(refused::status(*status, &details, &self.shared.wording));
         }
         let worded =
             |id: &str, status: u16| ProviderError::worded(&self.shared.wording, id, &[("status", &status.to_string())]);
         match self.fetch(&self.from_the_beginning(body)).await {
-            // Answers that have no body by definition.
-            Ok(HttpResponse { status: status @ (204 | 205), .. }) => {
-                Err(worded("provider.openai_native.no_body_retry", status))
+            Ok(response) if !response.has_body() => {
+                Err(worded("provider.openai_native.no_body_retry", response.status))
             }
             Ok(response) => Ok(response.body),
             Err(Failure::Http(HttpFailure::Status { status, .. })) => {
@@ -111,7 +110,7 @@ impl Call {
     }
 
     async fn fetch(&self, body: &Body) -> Result<HttpResponse, Failure> {
-        Ok(self.shared.http.send(self.shared.endpoint.secondary(&body.to_json())?).await?)
+        failure::unless_page(self.shared.http.send(self.shared.endpoint.secondary(&body.to_json())?).await?)
     }
 
     fn no_answer(&self, failure: &Failure) -> ProviderError {

@@ -54,7 +54,7 @@ impl Endpoint {
     /// A plain request, sent once.
     pub fn secondary(&self, body: &Value) -> Result<HttpRequest, InvalidHeader> {
         let headers = self.headers("text/event-stream")?;
-        Ok(HttpRequest { retries: 0, ..HttpRequest::post(self.secondary.as_str(), headers, body) })
+        Ok(HttpRequest::post_once(self.secondary.as_str(), headers, body))
     }
 
     /// The key, for taking it out of what the server says.

@@ -1,8 +1,5 @@
 //! What goes wrong with the secondary transport, in words (spec 07 §10.4, §10.5). No such error has a status.
 
-use serde_json::Value;
-
-use super::events::filled;
 use crate::providers::{ProviderError, Wording};
 
 /// The id of a status' text, and whether it is told as a failure to connect.
@@ -26,13 +23,6 @@ pub fn status(status: u16, details: &str, wording: &Wording) -> ProviderError {
         message = format!("{message} - {details}");
     }
     if connects { connect_failed(&message, wording) } else { ProviderError::new(message) }
-}
-
-/// What the body of such an answer says: `error.message`, else `message`, else all of it.
-pub fn details(body: &str) -> String {
-    let document: Value = serde_json::from_str(body).unwrap_or_default();
-    let said = filled(document.pointer("/error/message")).or_else(|| filled(document.get("message")));
-    said.unwrap_or(body).to_owned()
 }
 
 /// No connection, or one that was lost.
@@ -71,6 +61,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::providers::failure::body_message;
 
     #[test]
     fn a_status_has_its_text_and_some_count_as_no_connection() {
@@ -88,7 +79,7 @@ mod tests {
             (503, "", "connect_failed(service_error(503))"),
             (504, "x", "http(504) - x"),
         ] {
-            let error = status(code, &details(body), &wording);
+            let error = status(code, &body_message(body), &wording);
             assert_eq!((error.message.as_str(), error.status), (expected, None), "{code}");
         }
     }
