@@ -12,6 +12,8 @@ mod access_listing;
 mod apply_diff;
 #[path = "vectors/assistant_parser.rs"]
 mod assistant_parser;
+#[path = "vectors/aws.rs"]
+mod aws;
 #[path = "vectors/command_approval.rs"]
 mod command_approval;
 #[path = "vectors/cost_tokens.rs"]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::anthropic::AnthropicProvider;
+use super::bedrock::BedrockProvider;
 use super::cerebras::CerebrasProvider;
 use super::compatible::{self, Rows};
 use super::gemini::GeminiProvider;
@@ -21,6 +22,7 @@ type Build = fn(&Settings, &Surroundings) -> Result<Arc<dyn Provider>, ProviderE
 const NATIVE: &[(&str, Build)] = &[
     ("anthropic", |settings, surroundings| Ok(Arc::new(AnthropicProvider::new(settings, surroundings)))),
     ("cerebras", |settings, surroundings| Ok(Arc::new(CerebrasProvider::new(settings, surroundings)?))),
+    ("bedrock", |settings, surroundings| Ok(Arc::new(BedrockProvider::new(settings, surroundings)?))),
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("gemini-cli", |settings, surroundings| Ok(Arc::new(GeminiCliProvider::new(settings, surroundings)))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),

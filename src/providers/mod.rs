@@ -10,7 +10,7 @@
 //! errors nor in `Debug`.
 
 pub mod anthropic;
-mod auth;
+pub mod auth;
 pub mod bedrock;
 pub mod catalogue;
 pub mod cerebras;
@@ -104,8 +104,19 @@ pub struct RequestMetadata {
     pub suppress_previous_response_id: bool,
     /// Whether the provider may store the answer (OpenAI Responses); absent: yes.
     pub store: Option<bool>,
+    /// Thinking asked for by whoever sends the request, whatever the profile says (Bedrock).
+    pub thinking: Option<ThinkingWish>,
     /// Workspace folder of the task, in which subprocess providers run.
     pub workspace: Option<PathBuf>,
+}
+
+/// Thinking as a request asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThinkingWish {
+    /// Whether the model is to think.
+    pub enabled: bool,
+    /// Most tokens of thinking.
+    pub max_tokens: Option<i64>,
 }
 
 /// One request for a streamed answer.

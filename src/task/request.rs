@@ -178,6 +178,7 @@ impl Task {
             previous_response_id: previous,
             suppress_previous_response_id: suppress,
             store: None,
+            thinking: None,
             workspace: Some(self.cwd.clone()),
         }
     }

@@ -8,12 +8,15 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use lapce_ai::protocol::message::{ApiMessage, ContentBlock};
 use lapce_ai::providers::http::{HeaderMap, Http, HttpRequest, HttpResponse, HttpTransport, TransportError};
-use lapce_ai::providers::{ChatRequest, Provider, RequestMetadata, StreamChunk, Surroundings, Usage, Wording, create};
+use lapce_ai::providers::{
+    ChatRequest, Provider, ProviderError, RequestMetadata, StreamChunk, Surroundings, ThinkingWish, Usage, Wording,
+    create,
+};
 use lapce_ai::settings::Settings;
 use serde_json::{Map, Value, json};
 
-use crate::google;
 use crate::support::{Area, Deviation, Outcome, equal};
+use crate::{aws, google};
 
 /// Headers the vectors leave out.
 const UNRECORDED: [&str; 4] = ["accept", "content-length", "host", "user-agent"];
@@ -94,12 +97,16 @@ impl HttpTransport for Stub {
             let body = Bytes::from(google::token().to_string());
             return Ok(HttpResponse { status: 200, headers: HeaderMap::new(), body: stream::iter([Ok(body)]).boxed() });
         }
-        let headers: Map<String, Value> = request
+        if aws::is_unreachable(&request) {
+            return Err(TransportError::Connection("no route".into()));
+        }
+        let mut headers: Map<String, Value> = request
             .headers
             .iter()
             .filter(|(name, _)| !UNRECORDED.contains(&name.as_str()))
             .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
             .collect();
+        aws::show_signature(&mut headers, &request.body);
         let mut requests = self.requests.lock().expect("no panic while locked");
         let response = &self.responses[requests.len().min(self.responses.len() - 1)];
         requests.push(json!({
@@ -120,7 +127,8 @@ impl HttpTransport for Stub {
             headers.insert(name, value.as_str().unwrap_or("").parse().expect("a header value"));
         }
         // One event at a time, as the note says.
-        let pieces: Vec<_> = body.split_inclusive("\n\n").map(|p| Ok(Bytes::from(p.to_owned()))).collect();
+        let events = || body.split_inclusive("\n\n").map(|event| Bytes::from(event.to_owned())).collect();
+        let pieces: Vec<_> = aws::pieces(response).unwrap_or_else(events).into_iter().map(Ok).collect();
         let status = response["status"].as_u64().unwrap_or(200) as u16;
         Ok(HttpResponse { status, headers, body: stream::iter(pieces).boxed() })
     }
@@ -152,10 +160,10 @@ fn settings(input: &Value) -> Settings {
 
 /// Gives the codes of the vectors.
 fn wording() -> Wording {
-    Arc::new(|id, _| match id {
+    Arc::new(|id, variables| match id {
         "transform.tool_result.image_placeholder" => "⟦IMG_NEXT_USER⟧".to_owned(),
         "provider.gemini.sources_label" => "⟦T common:errors.gemini.sources⟧".to_owned(),
-        id => format!("⟦{id}⟧"),
+        id => aws::code(id, variables).unwrap_or_else(|| format!("⟦{id}⟧")),
     })
 }
 
@@ -174,10 +182,12 @@ fn run(input: &Value) -> Outcome {
     let stub = Stub::new(input);
     let folder = tempfile::tempdir().expect("a folder");
     let mut input = input.clone();
-    let variable = google::place_credential(&mut input, folder.path());
+    aws::place_files(&input, folder.path());
+    let mut variables = aws::variables(&input);
+    variables.extend(google::place_credential(&mut input, folder.path()));
     let (input, settings) = (&input, settings(&input));
     let surroundings = Surroundings {
-        environment: Arc::new(move |name| variable.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone())),
+        environment: Arc::new(move |name| variables.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone())),
         home: folder.path().to_owned(),
         ..Surroundings::new(stub.http(), wording())
     };
@@ -186,14 +196,28 @@ fn run(input: &Value) -> Outcome {
         Err(error) if error.message == "⟦provider.not_available⟧" => {
             return Outcome::Missing(input["provider"].as_str().unwrap_or("").to_owned());
         }
+        Err(error) if input["provider"] == "bedrock" => {
+            let output = json!({"threw": aws::threw(&error), "construct": true, "chunks": [], "requests": []});
+            return Outcome::Output(output);
+        }
         Err(error) => return Outcome::Output(json!({"construct": error.message})),
     };
     // Time stands still, so that retries cost none.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("tokio");
+    for earlier in input["before"].as_array().into_iter().flatten() {
+        let mut input = input.clone();
+        input["messages"] = earlier.clone();
+        runtime.block_on(call(provider.as_ref(), &input));
+        stub.requests.lock().expect("no panic while locked").clear();
+    }
     let mut output = runtime.block_on(call(provider.as_ref(), input));
     let requests = stub.requests.lock().expect("no panic while locked");
-    if requests.len() > 1 && !input["response"].is_null() && output["threw"].is_string() {
+    let shows_attempts = match input["provider"].as_str() {
+        Some("bedrock") => true,
+        _ => !input["response"].is_null() && output["threw"].is_string(),
+    };
+    if requests.len() > 1 && shows_attempts {
         output["attempts"] = json!(requests.len());
     }
     output["requests"] = json!(requests[..requests.len().min(1)]);
@@ -212,7 +236,7 @@ async fn call(provider: &dyn Provider, input: &Value) -> Value {
     if input["call"] == "complete" {
         return match provider.complete(input["prompt"].as_str().unwrap_or("")).await {
             Ok(text) => json!({"text": text}),
-            Err(_) => json!({"threw": "ERROR"}),
+            Err(error) => json!({"threw": threw(input, &error)}),
         };
     }
     let messages: Vec<ApiMessage> = serde_json::from_value(input["messages"].clone()).expect("messages");
@@ -222,21 +246,30 @@ async fn call(provider: &dyn Provider, input: &Value) -> Value {
         previous_response_id: metadata.get("previousResponseId").and_then(Value::as_str).map(str::to_owned),
         suppress_previous_response_id: metadata.get("suppressPreviousResponseId") == Some(&json!(true)),
         store: metadata.get("store").and_then(Value::as_bool),
+        thinking: metadata.get("thinking").map(|wish| ThinkingWish {
+            enabled: wish["enabled"] == json!(true),
+            max_tokens: wish["maxThinkingTokens"].as_i64(),
+        }),
         ..RequestMetadata::default()
     });
     let system = input["system"].as_str().unwrap_or("").to_owned();
     let mut chunks = provider.stream(ChatRequest { system, messages: Arc::new(messages), metadata });
-    let (mut shown, mut threw) = (Vec::new(), false);
+    let (mut shown, mut failure) = (Vec::new(), None);
     while let Some(item) = chunks.next().await {
         match item {
             Ok(chunk) => shown.push(show(chunk)),
-            Err(_) => threw = true,
+            Err(error) => failure = Some(error),
         }
     }
-    match threw {
-        true => json!({"chunks": shown, "threw": "ERROR"}),
-        false => json!({"chunks": shown}),
+    match failure {
+        Some(error) => json!({"chunks": shown, "threw": threw(input, &error)}),
+        None => json!({"chunks": shown}),
     }
+}
+
+/// Errors of Bedrock are recorded whole, of the others only that there was one.
+fn threw(input: &Value, error: &ProviderError) -> Value {
+    if input["provider"] == "bedrock" { aws::threw(error) } else { json!("ERROR") }
 }
 
 fn show(chunk: StreamChunk) -> Value {

@@ -1,0 +1,189 @@
+//! Frames of an answer and what they mean (spec 07 §15.6), and the text of a whole answer (§15.8).
+//!
+//! Two rules of the specification are for hosts that feed events of their own and cannot come true here: a top-level `trace`,
+//! and deltas of type `thinking_delta`.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::error;
+use crate::ecma::trim;
+use crate::providers::frames::{EventMessage, EventStream};
+use crate::providers::stream::{EventDecoder, Flow};
+use crate::providers::{ProviderError, StreamChunk, Usage, Wording};
+
+/// Exceptions whose payload is JSON with a message; of all others the payload is the message.
+const KNOWN_EXCEPTIONS: [&str; 5] = [
+    "internalServerException",
+    "modelStreamErrorException",
+    "validationException",
+    "throttlingException",
+    "serviceUnavailableException",
+];
+
+/// Reads a streamed answer.
+pub struct ConverseDecoder {
+    wording: Wording,
+}
+
+impl ConverseDecoder {
+    /// At the beginning of an answer.
+    pub fn new(wording: Wording) -> ConverseDecoder {
+        ConverseDecoder { wording }
+    }
+
+    fn parse<'de, T: Deserialize<'de>>(&self, payload: &'de [u8]) -> Result<T, ProviderError> {
+        serde_json::from_slice(payload).map_err(|cause| error::not_json(&cause.to_string(), None, &self.wording))
+    }
+
+    fn delta(&self, payload: &[u8], out: &mut VecDeque<StreamChunk>) -> Result<(), ProviderError> {
+        let event: DeltaEvent<'_> = self.parse(payload)?;
+        let Some(delta) = event.delta.filter(|delta| delta.get() != "null") else { return Ok(()) };
+        let members = serde_json::from_str::<Members<'_>>(delta.get()).ok().filter(|members| members.count == 1);
+        let Some(members) = members else {
+            return Err(error::client("TypeError", (self.wording)("provider.bedrock.delta_members", &[])));
+        };
+        if let Some(text) = members.reasoning.and_then(reasoning_text) {
+            out.push_back(StreamChunk::Reasoning(text));
+        } else if let Some(text) = members.text.and_then(text) {
+            out.push_back(StreamChunk::Text(text));
+        }
+        Ok(())
+    }
+
+    fn exception(&self, name: &str, payload: &[u8]) -> ProviderError {
+        if !KNOWN_EXCEPTIONS.contains(&name) {
+            return error::service(name.to_owned(), String::from_utf8_lossy(payload).into_owned(), None);
+        }
+        match self.parse::<Value>(payload) {
+            Ok(document) => {
+                let text = |key: &str| document[key].as_str().filter(|text| !text.is_empty());
+                let message = text("message").or_else(|| text("Message")).unwrap_or("").to_owned();
+                let (first, rest) = name.split_at(1);
+                error::service(first.to_uppercase() + rest, message, None)
+            }
+            Err(error) => error,
+        }
+    }
+}
+
+impl EventDecoder<EventStream> for ConverseDecoder {
+    fn event(&mut self, frame: &EventMessage<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+        let header = |name: &str| frame.headers.text(name).unwrap_or("");
+        match (header(":message-type"), header(":event-type")) {
+            ("exception", _) => return Err(self.exception(header(":exception-type"), frame.payload)),
+            ("error", _) => {
+                return Err(error::service(header(":error-code").into(), header(":error-message").into(), None));
+            }
+            ("event", "contentBlockDelta") => self.delta(frame.payload, out)?,
+            ("event", "contentBlockStart") => start(&self.parse(frame.payload)?, out),
+            ("event", "metadata") => out.extend(usage(&self.parse(frame.payload)?)),
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn end(&mut self, _out: &mut VecDeque<StreamChunk>) {}
+}
+
+#[derive(Deserialize)]
+struct DeltaEvent<'a> {
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+}
+
+/// The members of a delta that are not null.
+#[derive(Default)]
+struct Members<'a> {
+    count: usize,
+    text: Option<&'a RawValue>,
+    reasoning: Option<&'a RawValue>,
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Members::default();
+                while let Some((key, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+                    if value.get() == "null" || key == "__type" {
+                        continue;
+                    }
+                    members.count += 1;
+                    match key.as_ref() {
+                        "text" => members.text = Some(value),
+                        "reasoningContent" => members.reasoning = Some(value),
+                        _ => {}
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+/// A text that is not empty; everything else is nothing.
+fn text(value: &RawValue) -> Option<String> {
+    serde_json::from_str::<String>(value.get()).ok().filter(|text| !text.is_empty())
+}
+
+fn reasoning_text(value: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Reasoning<'a> {
+        #[serde(borrow)]
+        text: Option<&'a RawValue>,
+    }
+    text(serde_json::from_str::<Reasoning<'_>>(value.get()).ok()?.text?)
+}
+
+/// The beginning of a block. Thinking that is not the first block is set off by a line end; text is not.
+fn start(event: &Value, out: &mut VecDeque<StreamChunk>) {
+    let later = event["contentBlockIndex"].as_f64().is_some_and(|index| index > 0.0);
+    let reasoning = |text: &str| StreamChunk::Reasoning(text.to_owned());
+    let blocks = [&event["contentBlock"], &event["content_block"]];
+    if let Some(content) = event["contentBlock"].get("reasoningContent").filter(|content| !content.is_null()) {
+        out.extend(later.then(|| reasoning("\n")));
+        out.push_back(reasoning(content["text"].as_str().unwrap_or("")));
+    } else if blocks.iter().any(|block| block["type"] == "thinking") {
+        out.extend(later.then(|| reasoning("\n")));
+        let block = blocks.iter().find(|block| !block.is_null()).map(|block| &block["thinking"]);
+        out.extend(block.and_then(Value::as_str).filter(|text| !text.is_empty()).map(reasoning));
+    } else if let Some(text) = event["start"]["text"].as_str().filter(|text| !text.is_empty()) {
+        out.push_back(StreamChunk::Text(text.to_owned()));
+    }
+}
+
+/// Token counts, the cached ones under either of two names.
+fn usage(event: &Value) -> Option<StreamChunk> {
+    let usage = event.get("usage").filter(|usage| !usage.is_null())?;
+    let tokens = |keys: &[&str]| {
+        keys.iter().filter_map(|key| usage[key].as_f64()).find(|tokens| *tokens > 0.0).unwrap_or(0.0) as u64
+    };
+    Some(StreamChunk::Usage(Usage {
+        input_tokens: tokens(&["inputTokens"]),
+        output_tokens: tokens(&["outputTokens"]),
+        cache_read_tokens: Some(tokens(&["cacheReadInputTokens", "cacheReadInputTokenCount"])),
+        cache_write_tokens: Some(tokens(&["cacheWriteInputTokens", "cacheWriteInputTokenCount"])),
+        ..Usage::default()
+    }))
+}
+
+/// Text of the first block of a whole answer; empty when it is blank or no text.
+pub fn first_text(answer: &Value) -> String {
+    let text = answer.pointer("/output/message/content/0/text").and_then(Value::as_str).unwrap_or("");
+    if trim(text).is_empty() { String::new() } else { text.to_owned() }
+}
