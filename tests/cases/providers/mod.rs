@@ -1,6 +1,8 @@
 //! One conformance suite over all providers: each against a server on the loopback that speaks its wire format.
 
 mod dialect;
+mod gemini_cli;
+mod google;
 mod redirect;
 mod rows;
 mod secure;
