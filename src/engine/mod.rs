@@ -176,7 +176,7 @@ fn in_process(core: &Arc<Core>, options: ClientOptions) -> Result<(Client, Conne
 
 /// The providers of this build, as of the request `provider.list`.
 pub fn provider_list() -> Value {
-    providers::list()
+    providers::built_in()
 }
 
 /// What this build is, as of the request `engine.info`.

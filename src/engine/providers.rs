@@ -20,9 +20,19 @@ use crate::providers::{ChatRequest, ModelInfo, Options, StreamChunk, catalogue};
 use crate::settings::Settings;
 use crate::task::host::SettingsSource;
 
-/// `provider.list`.
-pub fn list() -> Value {
+/// Providers of this build.
+pub fn built_in() -> Value {
     json!({ "providers": catalogue::builtin() })
+}
+
+/// `provider.list`: those of this build and of the user's own tables.
+pub fn list(core: &Core) -> Value {
+    let (own, problems) = catalogue::of_user(core.provider_surroundings());
+    let replaced = |name: &str| own.iter().any(|facts| facts.name == name);
+    let mut providers = catalogue::builtin();
+    providers.retain(|facts| !replaced(&facts.name));
+    providers.extend(own);
+    json!({ "providers": providers, "problems": problems })
 }
 
 /// `provider.test`: a few words are asked for; the first piece of an answer is enough.
@@ -51,7 +61,8 @@ pub async fn test(core: Arc<Core>, test: ProviderTest) -> Outcome {
 pub async fn models(core: Arc<Core>, request: ModelList) -> Outcome {
     let settings = with_changes(&core, request.settings, "model.list.settings")?;
     let name = request.provider.or_else(|| settings.api_provider.clone()).unwrap_or_else(|| "anthropic".into());
-    let Some(facts) = catalogue::builtin().into_iter().find(|facts| facts.name == name) else {
+    let (own, _) = catalogue::of_user(core.provider_surroundings());
+    let Some(facts) = own.into_iter().chain(catalogue::builtin()).find(|facts| facts.name == name) else {
         return Err(RequestFailed {
             place: Some("model.list.provider".into()),
             ..RequestFailed::new(ErrorKind::InvalidRequest, format!("no provider `{name}`"))

@@ -213,7 +213,7 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         Request::EngineShutdown(_) => not_supported("engine.shutdown").into(),
         Request::SettingsGet(get) => settings_get(core, client, &get).into(),
         Request::SettingsSet(set) => settings_set(core, client, &set).into(),
-        Request::ProviderList(_) => Ok(super::providers::list()).into(),
+        Request::ProviderList(_) => Ok(super::providers::list(core)).into(),
         Request::ProviderTest(test) => Execution::Later(Box::pin(super::providers::test(core.clone(), test))),
         Request::ModelList(list) => Execution::Later(Box::pin(super::providers::models(core.clone(), list))),
         Request::CompletionCreate(create) => {

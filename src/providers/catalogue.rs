@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::compatible::{self, Row};
+use super::create::user_rows;
 use super::models;
 use super::models::fetch::Query;
-use super::names;
 use super::options::Options;
+use super::{Surroundings, names};
 use crate::settings::secrets::is_secret;
 
 /// Where the models of a provider come from.
@@ -295,9 +297,17 @@ const NATIVE: &[Native] = &[
     },
 ];
 
-/// Facts of all built-in providers, in listing order.
+/// Facts of all built-in providers, in listing order: those with code, then those of the table.
 pub fn builtin() -> Vec<ProviderFacts> {
-    NATIVE.iter().filter(|native| names().any(|name| name == native.name)).map(native).collect()
+    let natives = NATIVE.iter().filter(|native| names().any(|name| name == native.name)).map(native);
+    natives.chain(compatible::built_in().good.iter().map(|(name, row)| of_row(name, row))).collect()
+}
+
+/// Facts of the providers in the user's own tables, and what is wrong there, in words.
+pub fn of_user(surroundings: &Surroundings) -> (Vec<ProviderFacts>, Vec<String>) {
+    let rows = user_rows(surroundings);
+    let facts = rows.good.iter().map(|(name, row)| of_row(name, row)).collect();
+    (facts, rows.bad.iter().map(|problem| problem.in_words(&surroundings.wording)).collect())
 }
 
 /// The built-in models of a provider, if it has such a table.
@@ -322,5 +332,26 @@ fn native(native: &Native) -> ProviderFacts {
         model: given(native.model),
         default_model: default_model.map(Into::into),
         models: native.models,
+    }
+}
+
+fn of_row(name: &str, row: &Row) -> ProviderFacts {
+    let given = |text: &Option<String>| text.clone().map(Cow::Owned);
+    let variant = row.variant.as_ref().map(|variant| format!("{{{}}}", variant.setting));
+    ProviderFacts {
+        name: name.to_owned().into(),
+        title: row.name.clone().into(),
+        api: "chat completions".into(),
+        address: given(&row.base_url).or(variant.map(Cow::Owned)),
+        address_setting: given(&row.base_url_setting),
+        key: given(&row.key_setting),
+        environment: [&row.base_url_env, &row.key_env].into_iter().filter_map(given).collect(),
+        model: Some(row.model_setting.clone().into()),
+        default_model: Some(row.default_model_id().to_owned().into()),
+        models: match row {
+            row if row.list.is_some() => ModelSource::Fetched,
+            row if row.table.is_some() || row.variant.is_some() || !row.models.is_empty() => ModelSource::Table,
+            _ => ModelSource::Free,
+        },
     }
 }

@@ -74,19 +74,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The rows of the user's own tables, good and bad.
-fn user_rows(surroundings: &Surroundings) -> Rows {
+pub(super) fn user_rows(surroundings: &Surroundings) -> Rows {
     match &surroundings.tables {
         Some(folder) => compatible::of_user(folder, |name| names().any(|native| native == name)),
         None => Rows::default(),
     }
-}
-
-/// What is wrong in the user's own tables, in words: for whoever lists providers.
-pub fn table_problems(surroundings: &Surroundings) -> Vec<String> {
-    user_rows(surroundings).bad.iter().map(|problem| problem.in_words(&surroundings.wording)).collect()
-}
-
-/// Names of the providers in the user's own tables.
-pub fn user_names(surroundings: &Surroundings) -> Vec<String> {
-    user_rows(surroundings).good.into_keys().collect()
 }

@@ -48,7 +48,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-pub use create::{create, names, table_problems, user_names};
+pub use create::{create, names};
 pub use error::{ProviderError, Wording};
 pub use model::{ApiProtocol, model_id_of, router_name};
 pub use options::Options;

@@ -58,7 +58,7 @@ impl Profile {
 
     /// The model to use, given the published list if there is one.
     pub fn choose(&self, list: Option<&ModelList>) -> Chosen {
-        let default_id = self.default_id();
+        let default_id = self.row.default_model_id();
         let id = self.wanted.as_deref().unwrap_or(default_id);
         if let Some(info) = self.facts(id, list) {
             return Chosen { id: id.to_owned(), info };
@@ -72,13 +72,6 @@ impl Profile {
             UnknownModel::Keep => id,
         };
         Chosen { id: id.to_owned(), info }
-    }
-
-    fn default_id(&self) -> &str {
-        let listed = || self.table.map(|table| &table.default_model);
-        let published = || self.published.map(|published| &published.default_model);
-        let id = self.row.default_model.as_ref().or_else(listed).or_else(published);
-        id.or_else(|| self.row.models.keys().next()).map_or("", String::as_str)
     }
 
     fn facts(&self, id: &str, list: Option<&ModelList>) -> Option<Cow<'static, ModelInfo>> {

@@ -141,6 +141,17 @@ impl Row {
         fitting.map_or((&self.request, &self.answer), |rule| (&rule.request, &rule.answer))
     }
 
+    /// The model when the profile names none.
+    pub fn default_model_id(&self) -> &str {
+        let variant = self.variant.as_ref().and_then(|variant| variant.choices.get(&variant.default));
+        let table = self.table.as_ref().or(variant.map(|choice| &choice.table));
+        let listed = table.and_then(|table| models::table(table)).map(|table| table.default_model.as_str());
+        let list = self.list.as_ref().and_then(|list| models::dynamic(&list.of));
+        let published = list.map(|list| list.default_model.as_str());
+        let own = self.models.keys().next().map(String::as_str);
+        self.default_model.as_deref().or(listed).or(published).or(own).unwrap_or("")
+    }
+
     /// What becomes of an id that is not listed.
     pub fn unknown_model(&self) -> UnknownModel {
         let listed = self.table.is_some() || self.list.is_some() || self.variant.is_some();

@@ -90,6 +90,8 @@ pub struct Row {
     pub words: bool,
     /// Whether it answers single prompts.
     pub completes: bool,
+    /// Whether it has a key, which it must not show.
+    pub keyed: bool,
 }
 
 impl Row {
@@ -110,6 +112,7 @@ impl Row {
             status: false,
             words: true,
             completes: true,
+            keyed: true,
         }
     }
 
@@ -221,7 +224,7 @@ pub fn all(home: &Path) -> Vec<Row> {
         oai_base("sambanova", "sambaNovaApiKey"),
         oai_base("io-intelligence", "ioIntelligenceApiKey"),
         oai_base("zai", "zaiApiKey"),
-        Row { dialect: dialect::CHAT, ..oai_base("roo", "") },
+        Row { dialect: dialect::CHAT, keyed: false, ..oai_base("roo", "") },
         model("huggingface", "huggingFaceApiKey", "huggingFaceModelId", "m"),
         Row { retry: Retry::FreshToken, status: true, ..Row::new("qwen-code", "", json!({}), dialect::CHAT) },
         Row {
