@@ -9,6 +9,7 @@ use super::compatible::{self, Rows};
 use super::gemini::GeminiProvider;
 use super::gemini_cli::GeminiCliProvider;
 use super::openai::OpenAiProvider;
+use super::openrouter::OpenRouterProvider;
 use super::replay::ReplayProvider;
 use super::responses::ResponsesProvider;
 use super::xai::XaiProvider;
@@ -25,8 +26,10 @@ const NATIVE: &[(&str, Build)] = &[
     ("bedrock", |settings, surroundings| Ok(Arc::new(BedrockProvider::new(settings, surroundings)?))),
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("gemini-cli", |settings, surroundings| Ok(Arc::new(GeminiCliProvider::new(settings, surroundings)))),
+    ("kilocode", |settings, surroundings| Ok(Arc::new(OpenRouterProvider::kilocode(settings, surroundings)?))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
     ("openai-native", |settings, surroundings| Ok(Arc::new(ResponsesProvider::new(settings, surroundings)?))),
+    ("openrouter", |settings, surroundings| Ok(Arc::new(OpenRouterProvider::new(settings, surroundings)?))),
     ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),
     ("vertex", |settings, surroundings| Ok(vertex::create(settings, surroundings))),
     ("xai", |settings, surroundings| Ok(Arc::new(XaiProvider::new(settings, surroundings)?))),
@@ -35,6 +38,9 @@ const NATIVE: &[(&str, Build)] = &[
 /// Providers of the specification that only exist inside an editor, and why they cannot be built (spec 07 §1.1, §19.1).
 const ELSEWHERE: [(&str, &str); 2] =
     [("fake-ai", "provider.fake_ai.unavailable"), ("vscode-lm", "provider.vscode_lm.unavailable")];
+
+/// Another name of a provider: the one its list of models has (spec 07 §1.1).
+const ALIAS: (&str, &str) = ("kilocode-openrouter", "kilocode");
 
 /// Builds the provider that `settings` name; absent means Anthropic. Opens no connection.
 ///
@@ -47,6 +53,7 @@ pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dy
     let http = surroundings.http.for_profile(settings, &surroundings.environment);
     let surroundings = &Surroundings { http, ..surroundings.clone() };
     let name = settings.api_provider.as_deref().unwrap_or("anthropic");
+    let name = if name == ALIAS.0 { ALIAS.1 } else { name };
     let own = user_rows(surroundings);
     if let Some(row) = own.good.get(name) {
         return compatible::build(row.clone(), settings, surroundings);

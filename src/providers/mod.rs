@@ -28,6 +28,7 @@ pub mod http;
 mod model;
 pub mod models;
 pub mod openai;
+pub mod openrouter;
 mod options;
 pub mod params;
 pub mod replay;

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use lapce_ai::protocol::message::{ApiMessage, ContentBlock};
 use lapce_ai::providers::http::{HeaderMap, Http, HttpRequest, HttpResponse, HttpTransport, TransportError};
+use lapce_ai::providers::models::{EndpointKey, ModelList};
 use lapce_ai::providers::{
     ChatRequest, Provider, ProviderError, RequestMetadata, StreamChunk, Surroundings, ThinkingWish, Usage, Wording,
-    create,
+    create, model_id_of, router_name,
 };
 use lapce_ai::settings::Settings;
 use serde_json::{Map, Value, json};
@@ -178,6 +179,25 @@ fn run_cloud(input: &Value) -> Outcome {
     }
 }
 
+/// Puts the lists that the case says were fetched where providers find them. A list that it does not give is empty.
+fn seed(surroundings: &Surroundings, input: &Value) {
+    let list = |models: &Value| -> ModelList {
+        let models = models.as_object().into_iter().flatten();
+        models.map(|(id, info)| (id.clone(), serde_json::from_value(info.clone()).expect("a model info"))).collect()
+    };
+    let now = (surroundings.http.now)();
+    let name = match input["provider"].as_str().unwrap_or("") {
+        "kilocode" => "kilocode-openrouter",
+        name => name,
+    };
+    if router_name(name).is_some() {
+        surroundings.lists.put(name, list(&input["models"]), now);
+    }
+    if let Some(model) = input["settings"].as_object().and_then(model_id_of) {
+        surroundings.lists.put_endpoints(&EndpointKey::of(model), list(&input["endpoints"]), now);
+    }
+}
+
 fn run(input: &Value) -> Outcome {
     let stub = Stub::new(input);
     let folder = tempfile::tempdir().expect("a folder");
@@ -191,6 +211,7 @@ fn run(input: &Value) -> Outcome {
         home: folder.path().to_owned(),
         ..Surroundings::new(stub.http(), wording())
     };
+    seed(&surroundings, input);
     let provider = match create(&settings, &surroundings) {
         Ok(provider) => provider,
         Err(error) if error.message == "⟦provider.not_available⟧" => {

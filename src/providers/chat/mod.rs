@@ -15,5 +15,5 @@ pub(super) mod wire;
 pub use client::{ChatClient, Wrapping};
 pub use decode::{ChatDecoder, ChatReading, ReasoningFields, ThinkTags, UsageReader, UsageTime};
 pub use headers::{overlay_headers, sdk_headers};
-pub use usage::{Count, UsageRule, Zero};
+pub use usage::{Charge, Count, UsageRule, Zero};
 pub use whole::message_text;

@@ -31,7 +31,7 @@ pub const SOURCE: Source = Source {
     on_failure: OnFailure::Fail("provider.models.failed"),
 };
 
-pub const KILOCODE_SOURCE: Source = Source { name: "kilocode-openrouter", ..SOURCE };
+pub const KILOCODE_SOURCE: Source = Source { name: "kilocode-openrouter", request: request_kilocode, ..SOURCE };
 
 #[derive(Deserialize)]
 struct Answer<T> {
@@ -102,7 +102,13 @@ struct Pricing {
     input_cache_read: Value,
 }
 
-fn request(query: &Query) -> Result<HttpRequest, Failure> {
+/// The public list, also where the profile speaks to another address (spec 07 §17), whose key it must not get.
+fn request(_: &Query) -> Result<HttpRequest, Failure> {
+    Query::default().get(format!("{BASE}/models"), &DEFAULT_HEADERS)
+}
+
+/// The gateway's own list. Without a base address it is OpenRouter's.
+fn request_kilocode(query: &Query) -> Result<HttpRequest, Failure> {
     query.get(format!("{}/models", query.base(BASE)), &DEFAULT_HEADERS)
 }
 

@@ -276,6 +276,7 @@ fn query(key: &str, base: &str) -> Query {
 async fn each_provider_is_asked_at_its_address() {
     for (name, key, base, url, authorization, default_headers) in [
         ("openrouter", "", "", "https://openrouter.ai/api/v1/models", None, true),
+        ("openrouter", "k", "https://h/v1", "https://openrouter.ai/api/v1/models", None, true),
         (
             "kilocode-openrouter",
             "k",
