@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::exit::Exit;
 use super::process::{Launch, Launched, Launcher, Process};
 use super::spill::Spill;
-use super::tree::Tree;
+use super::tree::{KillOnDrop, Tree};
 
 /// Time for the output to end after the shell has. A process that still holds the pipe then goes on in the background.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -150,19 +150,8 @@ async fn drive(process: Arc<Process>, mut child: Child, mut reader: Reader, mut 
     }
 }
 
-/// Kills a command whose driver is dropped before its end, because the runtime shuts down.
-struct KillOnDrop(Option<Tree>);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        if let Some(tree) = self.0 {
-            tree.kill();
-        }
-    }
-}
-
 /// Waits for a moment, for ever when there is none.
-async fn until(moment: Option<Instant>) {
+pub(super) async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,

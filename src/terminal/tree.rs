@@ -14,6 +14,17 @@ pub struct Tree {
     pub pipe: u64,
 }
 
+/// Kills what is left of a command when whoever drives it is dropped before its end.
+pub struct KillOnDrop(pub Option<Tree>);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let Some(tree) = self.0 {
+            tree.kill();
+        }
+    }
+}
+
 #[cfg(unix)]
 impl Tree {
     /// Kills everything. Blocks for some milliseconds; what has ended meanwhile is no error.
