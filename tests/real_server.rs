@@ -110,6 +110,11 @@ fn chat_completions(address: &str) -> Value {
     json!({"apiProvider": "openai", "openAiBaseUrl": format!("{address}/v1"), "openAiModelId": "m"})
 }
 
+/// Settings of the OpenAI provider, which uses the Responses API.
+fn responses(address: &str) -> Value {
+    json!({"apiProvider": "openai-native", "openAiNativeBaseUrl": address, "openAiNativeApiKey": "none"})
+}
+
 /// Settings of the Anthropic provider.
 fn messages(address: &str) -> Value {
     json!({"apiProvider": "anthropic", "anthropicBaseUrl": address, "apiKey": "none"})
@@ -153,6 +158,11 @@ async fn chat_completions_stream_and_stop() {
 #[tokio::test]
 async fn anthropic_messages_stream_and_stop() {
     check(messages).await;
+}
+
+#[tokio::test]
+async fn responses_stream_and_stop() {
+    check(responses).await;
 }
 
 #[tokio::test]

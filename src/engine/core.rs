@@ -135,6 +135,7 @@ impl Core {
         let environment = surroundings::environment_text();
         let providers = providers::Surroundings {
             environment: Arc::new(move |name| environment.get(name).cloned()),
+            program_environment: surroundings::environment().into(),
             home: home.clone(),
             storage: storage.clone(),
             tables: Some(storage.join("settings/providers")),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::anthropic::AnthropicProvider;
 use super::bedrock::BedrockProvider;
 use super::cerebras::CerebrasProvider;
+use super::claude_code::ClaudeCodeProvider;
 use super::compatible::{self, Rows};
 use super::gemini::GeminiProvider;
 use super::gemini_cli::GeminiCliProvider;
@@ -24,6 +25,7 @@ const NATIVE: &[(&str, Build)] = &[
     ("anthropic", |settings, surroundings| Ok(Arc::new(AnthropicProvider::new(settings, surroundings)))),
     ("cerebras", |settings, surroundings| Ok(Arc::new(CerebrasProvider::new(settings, surroundings)?))),
     ("bedrock", |settings, surroundings| Ok(Arc::new(BedrockProvider::new(settings, surroundings)?))),
+    ("claude-code", |settings, surroundings| Ok(Arc::new(ClaudeCodeProvider::new(settings, surroundings)))),
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("gemini-cli", |settings, surroundings| Ok(Arc::new(GeminiCliProvider::new(settings, surroundings)))),
     ("kilocode", |settings, surroundings| Ok(Arc::new(OpenRouterProvider::kilocode(settings, surroundings)?))),

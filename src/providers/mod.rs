@@ -15,6 +15,7 @@ pub mod bedrock;
 pub mod catalogue;
 pub mod cerebras;
 mod chat;
+pub mod claude_code;
 mod compatible;
 pub mod convert;
 pub mod cost;

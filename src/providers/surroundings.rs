@@ -1,5 +1,6 @@
 //! What a provider gets from whoever builds it: everything it would otherwise take from the process.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub struct Surroundings {
     pub wording: Wording,
     /// Environment variables.
     pub environment: Environment,
+    /// The whole environment, for programs that providers run.
+    pub program_environment: Arc<[(OsString, OsString)]>,
     /// The user's home folder, for credentials files of other programs.
     pub home: PathBuf,
     /// The engine's folder, for what outlives it (quota counters).
@@ -36,6 +39,7 @@ impl Surroundings {
             http,
             wording,
             environment: Arc::new(|_| None),
+            program_environment: Arc::default(),
             home: PathBuf::from("/"),
             storage: PathBuf::from("/"),
             tables: None,

@@ -170,7 +170,8 @@ fn inode(_: &ChildStdout) -> u64 {
     0
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lapce_ai::protocol::message::{ApiMessage, ContentBlock, MessageContent};
 use lapce_ai::providers::ModelInfo;
 use lapce_ai::providers::bedrock::cache::{self, CacheLimits, Placement, cache_point};
+use lapce_ai::providers::claude_code;
 use lapce_ai::providers::convert::{GEMINI_FREQUENCY, mark_for_claude, mark_for_gemini, mark_for_vercel};
 use lapce_ai::providers::convert::{
     GeminiUnsupported, UnsupportedImage, flattened, mark_last_texts, remove_images, to_bedrock, to_cerebras, to_gemini,
@@ -59,6 +60,10 @@ fn run(input: &Value) -> Outcome {
             let mut messages = input["messages"].as_array().cloned().unwrap_or_default();
             mark_last_texts(&mut messages);
             json!(messages).into()
+        }
+        "claude_code_filter" => {
+            let note = |kind: &str, media_type: &str| format!("⟦CC_IMG|{kind}|{media_type}⟧");
+            json!(*claude_code::without_images(&Arc::new(messages()), note)).into()
         }
         "model_params" => params(input).into(),
         other => Outcome::Missing(other.to_owned()),

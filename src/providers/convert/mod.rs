@@ -28,6 +28,11 @@ use crate::protocol::message::{ApiMessage, ContentBlock, ImageSource, MessageCon
 /// The conversation for a model that takes no images: each top-level image block becomes a text block with `note`
 /// (`transform.image_removed`, spec 07 §1.2). Shares the conversation when there is none.
 pub fn remove_images(messages: &Arc<Vec<ApiMessage>>, note: &str) -> Arc<Vec<ApiMessage>> {
+    replace_images(messages, |_| note.to_owned())
+}
+
+/// The conversation with the text that `note` gives in place of each top-level image. Shares it when there is none.
+pub fn replace_images(messages: &Arc<Vec<ApiMessage>>, note: impl Fn(&ImageSource) -> String) -> Arc<Vec<ApiMessage>> {
     let is_image = |block: &ContentBlock| matches!(block, ContentBlock::Image { .. });
     let has_images = |message: &ApiMessage| matches!(&message.content, MessageContent::Blocks(blocks) if blocks.iter().any(is_image));
     if !messages.iter().any(has_images) {
@@ -35,8 +40,11 @@ pub fn remove_images(messages: &Arc<Vec<ApiMessage>>, note: &str) -> Arc<Vec<Api
     }
     let mut messages = messages.as_ref().clone();
     for message in &mut messages {
-        if let MessageContent::Blocks(blocks) = &mut message.content {
-            blocks.iter_mut().filter(|block| is_image(block)).for_each(|block| *block = ContentBlock::text(note));
+        let MessageContent::Blocks(blocks) = &mut message.content else { continue };
+        for block in blocks {
+            if let ContentBlock::Image { source } = block {
+                *block = ContentBlock::text(note(source));
+            }
         }
     }
     Arc::new(messages)
