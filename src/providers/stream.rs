@@ -96,7 +96,10 @@ impl<F: Framing, D: EventDecoder<F>> Reader<F, D> {
                             self.read_frames()
                         }
                         Some(Err(error)) => Err(interrupted(&error, &self.wording)),
-                        None => self.read_cut_frame(),
+                        None => {
+                            self.state = State::Ended;
+                            self.read_cut_frame()
+                        }
                     };
                     match flow {
                         Ok(Flow::Continue) => {}
@@ -159,4 +162,49 @@ fn no_frame(error: &FrameError, wording: &Wording) -> ProviderError {
         Fault::Malformed => "provider.stream_malformed",
     };
     ProviderError::worded(wording, id, &[("offset", &error.offset.to_string())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frames::SseEvent;
+    use super::*;
+    use bytes::Bytes;
+    use futures::FutureExt;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Gives the data of each event; the answer ends at `[DONE]`.
+    struct Echo;
+
+    impl EventDecoder for Echo {
+        fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+            if event.data == "[DONE]" {
+                return Ok(Flow::End);
+            }
+            out.push_back(StreamChunk::Text(event.data.to_string()));
+            Ok(Flow::Continue)
+        }
+
+        fn end(&mut self, _: &mut VecDeque<StreamChunk>) {}
+    }
+
+    /// A stream may not be asked again after its end: most panic.
+    #[tokio::test]
+    async fn a_body_is_read_to_its_end_and_no_further() {
+        for body in ["data: 7\n\n", "data: 7", "data: 7\n\ndata: [DONE]\n\n", "data: 7\n\ndata: [DONE]\n\nrest"] {
+            let ends = Arc::new(AtomicUsize::new(0));
+            let mut pieces: VecDeque<Bytes> = body.split_inclusive("\n\n").map(|p| Bytes::from(p.to_owned())).collect();
+            let counted = ends.clone();
+            let body_stream = stream::poll_fn(move |_| {
+                let piece = pieces.pop_front();
+                counted.fetch_add(usize::from(piece.is_none()), Ordering::Relaxed);
+                std::task::Poll::Ready(piece.map(Ok))
+            });
+            let start = async move { Ok(body_stream.boxed()) };
+            let chunks: Vec<_> = answer(start.boxed(), Echo, Arc::new(|id, _| id.to_owned())).collect().await;
+            assert_eq!(chunks, [Ok(StreamChunk::Text("7".into()))], "{body:?}");
+            tokio::task::yield_now().await;
+            assert_eq!(ends.load(Ordering::Relaxed), 1, "{body:?}");
+        }
+    }
 }

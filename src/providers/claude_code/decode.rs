@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::lines::JsonLines;
+use super::lines::JoinedLines;
 use crate::providers::failure::error_message;
 use crate::providers::{ProviderError, StreamChunk, Usage, Wording};
 
@@ -15,7 +15,7 @@ const CUT_ANSWER: &str = r#"{"type":"assistant""#;
 
 /// Reads the output as it comes.
 pub struct OutputDecoder {
-    lines: JsonLines,
+    lines: JoinedLines,
     usage: Usage,
     /// Whether the answer is paid for by the token, and not by a subscription.
     paid: bool,
@@ -26,7 +26,7 @@ impl OutputDecoder {
     /// At the beginning of the output.
     pub fn new(wording: Wording) -> OutputDecoder {
         let usage = Usage { cache_write_tokens: Some(0), cache_read_tokens: Some(0), ..Usage::default() };
-        OutputDecoder { lines: JsonLines::default(), usage, paid: true, wording }
+        OutputDecoder { lines: JoinedLines::default(), usage, paid: true, wording }
     }
 
     /// Takes the next bytes.

@@ -25,7 +25,7 @@ impl TooLarge {
 
 /// Collects bytes and gives out values. A line that is no JSON is kept, and joined with those that follow until it is.
 #[derive(Default)]
-pub struct JsonLines {
+pub struct JoinedLines {
     /// Bytes after the last line end.
     unread: Vec<u8>,
     /// How many of them are known to hold no line end.
@@ -38,7 +38,7 @@ pub struct JsonLines {
     offset: u64,
 }
 
-impl JsonLines {
+impl JoinedLines {
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.unread.extend_from_slice(bytes);
@@ -122,7 +122,7 @@ mod tests {
     use serde_json::json;
 
     fn values(output: &str, step: usize) -> (Vec<Value>, String) {
-        let mut lines = JsonLines::default();
+        let mut lines = JoinedLines::default();
         let mut values = Vec::new();
         for piece in output.as_bytes().chunks(step) {
             lines.push(piece);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_value_without_end_is_refused_with_its_place() {
-        let mut lines = JsonLines::default();
+        let mut lines = JoinedLines::default();
         lines.push(b"{}\n");
         assert!(matches!(lines.next_value(), Ok(Some(_))));
         lines.push(&vec![b'['; VALUE_LIMIT + 1]);
