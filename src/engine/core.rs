@@ -27,7 +27,7 @@ use super::surroundings;
 use crate::edit::disk::DiskEditor;
 use crate::edit::view::Editor;
 use crate::prompt::text::Texts;
-use crate::protocol::event::{Event, SessionState};
+use crate::protocol::event::{Event, Log, LogLevel, SessionState};
 use crate::protocol::hello::WelcomeSession;
 use crate::protocol::ids::SessionId;
 use crate::providers::http::{Client, Http};
@@ -143,51 +143,61 @@ impl Core {
         };
         let history = History::new(storage.join("task_history.json"));
         runtime.spawn(history.clone().keep_saved());
-        let surroundings = Surroundings {
-            now_ms: Arc::new(surroundings::now_ms),
-            new_id: Arc::new(surroundings::new_id),
-            home: home.clone(),
-            storage: storage.clone(),
-            time_zone: surroundings::time_zone(),
-            texts: texts.clone(),
-            terminals: Arc::new(Terminals::new(Arc::new(Direct::new(surroundings::environment())))),
-            providers: provider_cache::cached(providers.clone()),
-            prompt: Arc::new(StandardPrompt {
-                texts,
-                home,
-                os: surroundings::operating_system(),
-                shell: surroundings::shell(),
-            }),
-            last_request: Arc::default(),
-            history: history.clone(),
-            editor: Arc::new(DiskEditor::default()),
-        };
-        Arc::new_cyclic(|me| Core {
-            generation,
-            keeper,
-            settings: Arc::new(settings),
-            host_requests: Arc::default(),
-            history,
-            storage,
-            counters: Counters::default(),
-            http: client,
-            runtime,
-            numbers: Arc::default(),
-            raw_provider: provider_cache::cached(providers.clone()),
-            providers,
-            surroundings,
-            clients: Mutex::default(),
-            sessions: Mutex::default(),
-            next_client: AtomicU32::new(1),
-            // Grows over restarts too: nobody attaches a million times a second.
-            next_pair: AtomicU64::new(surroundings::now_ns() / 1000),
-            next_session: AtomicU32::new(1),
-            closed: AtomicBool::new(false),
-            untold: Mutex::default(),
-            shutdown: OnceLock::new(),
-            ended: Notify::new(),
-            connections: Notify::new(),
-            me: me.clone(),
+        Arc::new_cyclic(|me: &Weak<Core>| {
+            let core = me.clone();
+            let providers = providers::Surroundings {
+                notify: Arc::new(move |message| {
+                    let log = Log { level: LogLevel::Info, target: "provider".into(), message: message.to_owned() };
+                    core.upgrade().iter().for_each(|core| core.announce(Event::Log(log.clone())));
+                }),
+                ..providers
+            };
+            let surroundings = Surroundings {
+                now_ms: Arc::new(surroundings::now_ms),
+                new_id: Arc::new(surroundings::new_id),
+                home: home.clone(),
+                storage: storage.clone(),
+                time_zone: surroundings::time_zone(),
+                texts: texts.clone(),
+                terminals: Arc::new(Terminals::new(Arc::new(Direct::new(surroundings::environment())))),
+                providers: provider_cache::cached(providers.clone()),
+                prompt: Arc::new(StandardPrompt {
+                    texts,
+                    home,
+                    os: surroundings::operating_system(),
+                    shell: surroundings::shell(),
+                }),
+                last_request: Arc::default(),
+                history: history.clone(),
+                editor: Arc::new(DiskEditor::default()),
+            };
+            Core {
+                generation,
+                keeper,
+                settings: Arc::new(settings),
+                host_requests: Arc::default(),
+                history,
+                storage,
+                counters: Counters::default(),
+                http: client,
+                runtime,
+                numbers: Arc::default(),
+                raw_provider: provider_cache::cached(providers.clone()),
+                providers,
+                surroundings,
+                clients: Mutex::default(),
+                sessions: Mutex::default(),
+                next_client: AtomicU32::new(1),
+                // Grows over restarts too: nobody attaches a million times a second.
+                next_pair: AtomicU64::new(surroundings::now_ns() / 1000),
+                next_session: AtomicU32::new(1),
+                closed: AtomicBool::new(false),
+                untold: Mutex::default(),
+                shutdown: OnceLock::new(),
+                ended: Notify::new(),
+                connections: Notify::new(),
+                me: me.clone(),
+            }
         })
     }
 

@@ -7,6 +7,7 @@ use super::bedrock::BedrockProvider;
 use super::cerebras::CerebrasProvider;
 use super::claude_code::ClaudeCodeProvider;
 use super::compatible::{self, Rows};
+use super::fallback::{self, FallbackProvider};
 use super::gemini::GeminiProvider;
 use super::gemini_cli::GeminiCliProvider;
 use super::openai::OpenAiProvider;
@@ -34,6 +35,7 @@ const NATIVE: &[(&str, Build)] = &[
     ("openrouter", |settings, surroundings| Ok(Arc::new(OpenRouterProvider::new(settings, surroundings)?))),
     ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),
     ("vertex", |settings, surroundings| Ok(vertex::create(settings, surroundings))),
+    (fallback::NAME, |settings, surroundings| Ok(Arc::new(FallbackProvider::new(settings, surroundings)?))),
     ("xai", |settings, surroundings| Ok(Arc::new(XaiProvider::new(settings, surroundings)?))),
 ];
 

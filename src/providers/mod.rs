@@ -22,6 +22,7 @@ pub mod cost;
 mod create;
 mod error;
 mod failure;
+pub mod fallback;
 pub mod frames;
 pub mod gemini;
 mod gemini_cli;
@@ -54,7 +55,7 @@ pub use create::{create, names};
 pub use error::{ProviderError, Wording};
 pub use model::{ApiProtocol, model_id_of, router_name};
 pub use options::Options;
-pub use surroundings::{Environment, Surroundings};
+pub use surroundings::{Environment, Notify, Surroundings};
 pub use usage::Usage;
 
 pub use crate::protocol::model::{Model, ModelInfo};

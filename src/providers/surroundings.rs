@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Wording;
+use super::fallback::Quotas;
 use super::http::Http;
 use super::models::ModelLists;
 
 /// Gives the value of an environment variable as it was when the engine was opened.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Tells the user something that is no error, in words.
+pub type Notify = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What a provider gets from whoever builds it. Cheap to clone; shared by all providers of an engine.
 #[derive(Clone)]
@@ -30,6 +34,10 @@ pub struct Surroundings {
     pub tables: Option<PathBuf>,
     /// Fetched lists of models.
     pub lists: Arc<ModelLists>,
+    /// What profiles with limits used lately.
+    pub quotas: Arc<Quotas>,
+    /// Tells the user that a provider did something else than the profile says first.
+    pub notify: Notify,
 }
 
 impl Surroundings {
@@ -44,6 +52,8 @@ impl Surroundings {
             storage: PathBuf::from("/"),
             tables: None,
             lists: Arc::default(),
+            quotas: Arc::default(),
+            notify: Arc::new(|_| {}),
         }
     }
 }

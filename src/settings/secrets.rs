@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::reference::Reference;
 
 /// The keys that spec 04 §4.2 and §9.4 mark as secret, and those it keeps in clear although they hold keys.
-pub const SECRET_KEYS: [&str; 43] = [
+pub const SECRET_KEYS: [&str; 44] = [
     "apiKey",
     "awsAccessKey",
     "awsApiKey",
@@ -54,6 +54,8 @@ pub const SECRET_KEYS: [&str; 43] = [
     "vertexJsonCredentials",
     "xaiApiKey",
     "zaiApiKey",
+    // Whole profiles, with their keys.
+    "apiConfigs",
     // Ours: the address may hold a password.
     "httpProxy",
 ];
