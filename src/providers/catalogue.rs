@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::compatible::{self, Row};
 use super::create::user_rows;
 use super::models;
-use super::models::fetch::Query;
+use super::models::fetch::{OLLAMA_CONTEXT, Query};
 use super::options::Options;
 use super::{Surroundings, names};
 use crate::settings::secrets::is_secret;
@@ -59,7 +59,9 @@ impl ProviderFacts {
     pub fn query(&self, options: Options<'_>) -> Query {
         let key = self.key.as_deref().filter(|key| is_secret(key)).and_then(|key| options.secret(key));
         let base_url = self.address_setting.as_deref().and_then(|key| options.filled(key)).map(str::to_owned);
-        Query { key, base_url }
+        let context =
+            options.value(OLLAMA_CONTEXT).and_then(serde_json::Value::as_u64).filter(|_| self.name == "ollama");
+        Query { key, base_url, context }
     }
 }
 

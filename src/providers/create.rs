@@ -10,6 +10,9 @@ use super::compatible::{self, Rows};
 use super::fallback::{self, FallbackProvider};
 use super::gemini::GeminiProvider;
 use super::gemini_cli::GeminiCliProvider;
+use super::lmstudio::LmStudioProvider;
+use super::mistral::MistralProvider;
+use super::ollama::OllamaProvider;
 use super::openai::OpenAiProvider;
 use super::openrouter::OpenRouterProvider;
 use super::replay::ReplayProvider;
@@ -30,6 +33,9 @@ const NATIVE: &[(&str, Build)] = &[
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("gemini-cli", |settings, surroundings| Ok(Arc::new(GeminiCliProvider::new(settings, surroundings)))),
     ("kilocode", |settings, surroundings| Ok(Arc::new(OpenRouterProvider::kilocode(settings, surroundings)?))),
+    ("lmstudio", |settings, surroundings| Ok(Arc::new(LmStudioProvider::new(settings, surroundings)))),
+    ("mistral", |settings, surroundings| Ok(Arc::new(MistralProvider::new(settings, surroundings)?))),
+    ("ollama", |settings, surroundings| Ok(Arc::new(OllamaProvider::new(settings, surroundings)))),
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
     ("openai-native", |settings, surroundings| Ok(Arc::new(ResponsesProvider::new(settings, surroundings)?))),
     ("openrouter", |settings, surroundings| Ok(Arc::new(OpenRouterProvider::new(settings, surroundings)?))),

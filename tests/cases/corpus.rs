@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lapce_ai::engine::journal::fuzzing as journal;
 use lapce_ai::protocol::fuzzing as protocol;
+use lapce_ai::providers::frames::fuzzing as frames;
 use lapce_ai::transport::fuzzing as transport;
 
 #[path = "corpus/seeds.rs"]
@@ -17,13 +18,17 @@ mod seeds;
 type Target = (&'static str, fn(&[u8]), usize);
 
 const TARGETS: &[Target] = &[
+    ("array", frames::array, 4),
     ("event", protocol::event, 32),
+    ("event_stream", frames::event_stream, 4),
     ("hello", protocol::hello, 8),
     ("journal", journal::journal, 6),
+    ("lines", frames::lines, 4),
     ("request", protocol::request, 40),
     ("ring", transport::ring, 12),
     #[cfg(unix)]
     ("socket", transport::socket, 8),
+    ("sse", frames::sse, 5),
 ];
 
 fn folder(target: &str) -> PathBuf {

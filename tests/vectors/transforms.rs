@@ -9,8 +9,9 @@ use lapce_ai::providers::claude_code;
 use lapce_ai::providers::convert::{GEMINI_FREQUENCY, mark_for_claude, mark_for_gemini, mark_for_vercel};
 use lapce_ai::providers::convert::{
     GeminiUnsupported, UnsupportedImage, flattened, mark_last_texts, remove_images, to_bedrock, to_cerebras, to_gemini,
-    to_openai, to_r1, to_simple, without_thinking,
+    to_mistral, to_ollama, to_openai, to_r1, to_simple, without_thinking,
 };
+use lapce_ai::providers::ollama::estimated_tokens;
 use lapce_ai::providers::params::{ParamsFormat, model_params};
 use serde_json::{Map, Value, json};
 
@@ -39,6 +40,9 @@ fn run(input: &Value) -> Outcome {
         "cerebras" => json!(to_cerebras(&messages(), "⟦IMG_NEXT_USER⟧")).into(),
         "cerebras_strip" => json!(without_thinking(input["text"].as_str().unwrap_or(""))).into(),
         "cerebras_flatten" => json!(flattened(&input["content"])).into(),
+        "mistral" => json!(to_mistral(&messages()).into_iter().map(library_names).collect::<Vec<_>>()).into(),
+        "ollama" => json!(to_ollama(&messages(), "⟦IMG_NEXT_USER⟧")).into(),
+        "ollama_estimate" => json!(estimated_tokens(input["messages"].as_array().map_or(&[], Vec::as_slice))).into(),
         "r1" => json!(to_r1(None, &messages())).into(),
         "gemini" => match to_gemini(&messages(), "⟦IMG_NEXT_PART⟧") {
             Ok(contents) => json!(contents).into(),
@@ -75,6 +79,17 @@ fn marked(input: &Value, mark: impl Fn(&str, &mut Vec<Value>)) -> Value {
     let mut messages = input["messages"].as_array().cloned().unwrap_or_default();
     mark(input["system"].as_str().unwrap_or(""), &mut messages);
     messages.into()
+}
+
+/// The vectors of `mistral` have the client library's name of a field.
+fn library_names(mut message: Value) -> Value {
+    let parts = message.get_mut("content").and_then(Value::as_array_mut);
+    for part in parts.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if let Some(url) = part.remove("image_url") {
+            part.insert("imageUrl".into(), url);
+        }
+    }
+    message
 }
 
 fn params(input: &Value) -> Value {

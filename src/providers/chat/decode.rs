@@ -1,7 +1,7 @@
 //! Reads streamed answers: events in, chunks out (spec 07 §11.1 to §11.3 and the differences of §16 to §19).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -72,6 +72,9 @@ pub enum UsageTime {
 /// Makes counts of a `usage` object.
 pub type UsageReader = Arc<dyn Fn(&Value) -> Usage + Send + Sync>;
 
+/// The text of an answer as it came, tags and all.
+pub type Transcript = Arc<Mutex<String>>;
+
 /// Reads one streamed answer.
 pub struct ChatDecoder {
     reading: ChatReading,
@@ -81,13 +84,20 @@ pub struct ChatDecoder {
     /// The delta before, for cumulative streams.
     previous: String,
     usage: Option<Usage>,
+    transcript: Option<Transcript>,
 }
 
 impl ChatDecoder {
     /// At the beginning of an answer.
     pub fn new(reading: ChatReading, read_usage: UsageReader, wording: Wording) -> ChatDecoder {
         let matcher = ThinkMatcher::default();
-        ChatDecoder { reading, read_usage, wording, matcher, previous: String::new(), usage: None }
+        ChatDecoder { reading, read_usage, wording, matcher, previous: String::new(), usage: None, transcript: None }
+    }
+
+    /// Also writes the text to `transcript`.
+    pub fn with_transcript(mut self, transcript: Transcript) -> ChatDecoder {
+        self.transcript = Some(transcript);
+        self
     }
 
     fn delta(&mut self, delta: Delta, out: &mut VecDeque<StreamChunk>) {
@@ -106,6 +116,9 @@ impl ChatDecoder {
     fn text(&mut self, mut text: String, out: &mut VecDeque<StreamChunk>) {
         if text.is_empty() {
             return;
+        }
+        if let Some(transcript) = &self.transcript {
+            transcript.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
         }
         if self.reading.cumulative {
             let new = text.strip_prefix(self.previous.as_str()).unwrap_or(&text).to_owned();

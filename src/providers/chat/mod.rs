@@ -13,7 +13,7 @@ mod whole;
 pub(super) mod wire;
 
 pub use client::{ChatClient, Wrapping};
-pub use decode::{ChatDecoder, ChatReading, ReasoningFields, ThinkTags, UsageReader, UsageTime};
+pub use decode::{ChatDecoder, ChatReading, ReasoningFields, ThinkTags, Transcript, UsageReader, UsageTime};
 pub use headers::{overlay_headers, sdk_headers};
 pub use usage::{Charge, Count, UsageRule, Zero};
 pub use whole::message_text;

@@ -116,7 +116,7 @@ impl CompatibleProvider {
         if let Some(list) = self.profile.row.list.as_ref().filter(|list| list.fetch) {
             let Profile { key, base_url, .. } = self.profile.as_ref();
             let key = list.key.then(|| key.clone());
-            let query = fetch::Query { key, base_url: Some(base_url.clone()) };
+            let query = fetch::Query { key, base_url: Some(base_url.clone()), ..fetch::Query::default() };
             let fetched = fetch::models(&self.surroundings, &list.of, &query).await?;
             *self.list.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
         }

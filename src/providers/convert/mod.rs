@@ -5,6 +5,8 @@ mod bedrock;
 mod cache;
 mod cerebras;
 mod gemini;
+mod mistral;
+mod ollama;
 mod openai;
 mod r1;
 mod simple;
@@ -18,6 +20,8 @@ pub use cache::{
 };
 pub use cerebras::{flattened, to_cerebras, without_thinking};
 pub use gemini::{GeminiUnsupported, gemini_parts, to_gemini};
+pub use mistral::to_mistral;
+pub use ollama::to_ollama;
 pub use openai::to_openai;
 pub use r1::to_r1;
 use serde_json::{Value, json};

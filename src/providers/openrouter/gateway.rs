@@ -103,7 +103,7 @@ impl Gateway {
     pub fn query(&self) -> Query {
         match &self.kilocode {
             None => Query::default(),
-            Some(_) => Query { key: Some(self.key.clone()), base_url: Some(self.base.clone()) },
+            Some(_) => Query { key: Some(self.key.clone()), base_url: Some(self.base.clone()), ..Query::default() },
         }
     }
 

@@ -5,6 +5,7 @@ use lapce_ai::protocol::event::{Event, EventKind, event_from_json};
 use lapce_ai::protocol::fuzzing::JSON;
 use lapce_ai::protocol::hello::{HEAD_LEN, Hello, Refusal, RingSizes, Welcome, WelcomeSession};
 use lapce_ai::protocol::request::{Request, RequestKind};
+use lapce_ai::providers::frames::fuzzing as frames;
 use lapce_ai::transport::fuzzing::{ENGINE, Step, WRAPPING};
 use lapce_ai::transport::layout;
 
@@ -14,6 +15,7 @@ const EVENTS: &str = include_str!("../../data/samples/events.jsonl");
 /// Names and inputs of a target's seeds.
 pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     match target {
+        "array" | "event_stream" | "lines" | "sse" => streams(target),
         "event" => events(),
         "hello" => hellos(),
         "journal" => journals(),
@@ -23,6 +25,45 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
         "socket" => sockets(),
         other => panic!("no seeds for `{other}`"),
     }
+}
+
+/// Streams of providers, read in pieces of two and five bytes by turns.
+fn streams(target: &str) -> Vec<(String, Vec<u8>)> {
+    let text = |name, stream: &str| (name, stream.as_bytes().to_vec());
+    let streams = match target {
+        "array" => vec![
+            text("gemini", "[{\"candidates\": [{\"content\": \"a \\\"]} é\"}]}\n,\r\n{\"usageMetadata\": {}}\n]\n"),
+            text("cut", "[{\"a\": \"\\"),
+            text("scalars", " [1, \"x\", null ,[[]]] "),
+            text("malformed", "[{}{}]"),
+        ],
+        "lines" => vec![
+            text("ollama", "{\"message\":{\"content\":\"é\"}}\n{\"done\":true}\r\n\n"),
+            text("last", "{\"done\":false}\n{\"done\":true}"),
+            text("cut", "{\"done\":false}\n{\"do"),
+            ("bytes", b"\xff\xfe\n \r\n1\n".to_vec()),
+        ],
+        "event_stream" => {
+            let said = frames::event_message(":event-type", "contentBlockDelta", br#"{"delta":{"text":"a"}}"#);
+            let every = b"\x01a\x00\x01b\x01\x01c\x02\x07\x01d\x03\0\x07\x01e\x04\0\0\0\x07\x01f\x05\0\0\0\0\0\0\0\x07\x01g\x06\0\x01x\x01h\x07\0\x01x";
+            let mut damaged = [said.clone(), said.clone()].concat();
+            damaged[said.len() + 20] ^= 1;
+            vec![
+                ("two", [said.clone(), frames::message(every, b"")].concat()),
+                ("headers", every.to_vec()),
+                ("damaged", damaged),
+                ("cut", said[..said.len() - 3].to_vec()),
+            ]
+        }
+        _ => vec![
+            text("openai", "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n"),
+            text("anthropic", "event: ping\r\ndata: {}\r\n\r\nevent: message_stop\rdata:{\rdata:}\r\r"),
+            text("fields", "\u{feff}: comment\nid: 1\nretry: 2\ndata\nevent\n\n"),
+            text("last", "data: 1\n\ndata: {\"a\":1}"),
+            ("bytes", b"data: \xff\n\ndata: cut".to_vec()),
+        ],
+    };
+    streams.into_iter().map(|(name, stream)| (name.to_owned(), [&[2, 1, 4], stream.as_slice()].concat())).collect()
 }
 
 /// The JSON form and the record of one body.

@@ -88,6 +88,8 @@ pub struct Row {
     pub status: bool,
     /// Whether the vendor's words reach the user.
     pub words: bool,
+    /// Statuses for which the provider has words of its own.
+    pub own_words: &'static [u16],
     /// Whether it answers single prompts.
     pub completes: bool,
     /// Whether it has a key, which it must not show.
@@ -111,6 +113,7 @@ impl Row {
             images: true,
             status: false,
             words: true,
+            own_words: &[],
             completes: true,
             keyed: true,
         }
@@ -201,6 +204,7 @@ pub fn all(home: &Path) -> Vec<Row> {
         Row { retry: Retry::Never, ..Row::new("mistral", "mistralApiKey", json!({}), dialect::MISTRAL) }.with_status(),
         Row {
             retry: Retry::Never,
+            own_words: &[404],
             ..Row::new("ollama", "ollamaApiKey", json!({"ollamaModelId": "m"}), dialect::OLLAMA)
         },
         Row {

@@ -9,6 +9,8 @@ mod glama;
 mod huggingface;
 mod io_intelligence;
 mod litellm;
+mod lmstudio;
+mod ollama;
 mod openai_compatible;
 mod openrouter;
 mod requesty;
@@ -35,6 +37,9 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(300);
 /// Largest share of the context window that output may take where a list names no limit.
 const OUTPUT_SHARE: f64 = 0.2;
 
+/// Option that sets the context window of all models of Ollama.
+pub const OLLAMA_CONTEXT: &str = "ollamaNumCtx";
+
 /// All providers whose list is one request. Ollama and LM Studio need several.
 const SOURCES: [&Source; 10] = [
     &openrouter::SOURCE,
@@ -56,6 +61,8 @@ pub struct Query {
     pub key: Option<SecretString>,
     /// Base address; `None` or empty: the provider's own.
     pub base_url: Option<String>,
+    /// Context window that the profile sets for all models ([`OLLAMA_CONTEXT`]).
+    pub context: Option<u64>,
 }
 
 impl Query {
@@ -110,12 +117,27 @@ enum OnFailure {
 /// # Errors
 /// `provider.models.invalid_router` for a name without a list; what the provider's source passes on (spec 07 §21.2).
 pub async fn models(surroundings: &Surroundings, name: &str, query: &Query) -> Result<Arc<ModelList>, ProviderError> {
+    match name {
+        ollama::NAME => return keep(surroundings, name, ollama::models(surroundings, query)).await,
+        lmstudio::NAME => return keep(surroundings, name, lmstudio::models(surroundings, query)).await,
+        _ => {}
+    }
     let Some(source) = SOURCES.into_iter().find(|source| source.name == name) else {
         let variables = [("name", name)];
         return Err(ProviderError::worded(&surroundings.wording, "provider.models.invalid_router", &variables));
     };
     let now = (surroundings.http.now)();
     surroundings.lists.get_or_fetch(name, now, source.fetch(surroundings, query)).await
+}
+
+/// A list that is asked for by several requests; where they fail, it ends.
+async fn keep(
+    surroundings: &Surroundings,
+    name: &str,
+    list: impl Future<Output = ModelList>,
+) -> Result<Arc<ModelList>, ProviderError> {
+    let now = (surroundings.http.now)();
+    surroundings.lists.get_or_fetch(name, now, async { Ok(list.await) }).await
 }
 
 impl Source {

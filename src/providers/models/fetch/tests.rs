@@ -269,7 +269,7 @@ fn stub(status: u16, body: &str) -> (Arc<Stub>, Surroundings) {
 
 fn query(key: &str, base: &str) -> Query {
     let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    Query { key: filled(key).map(Into::into), base_url: filled(base) }
+    Query { key: filled(key).map(Into::into), base_url: filled(base), ..Query::default() }
 }
 
 #[tokio::test]
