@@ -1,5 +1,6 @@
 //! One conformance suite over all providers: each against a server on the loopback that speaks its wire format.
 
+mod aws;
 mod dialect;
 mod gemini_cli;
 mod google;
