@@ -77,3 +77,44 @@ pub fn unsupported(block: &GeminiUnsupported, wording: &Wording) -> ProviderErro
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_refusal_shows_status_and_body_without_the_key() {
+        const KEY: &str = "key-0123456789";
+        for (status, kind, body, expected) in [
+            (
+                429,
+                "application/json; charset=UTF-8",
+                r#"{"error": {"message": "key-0123456789 has no quota"}}"#,
+                r#"429 Too Many Requests {"error":{"message":"… has no quota"}}"#,
+            ),
+            (
+                500,
+                "text/plain",
+                "oops",
+                r#"500 Internal Server Error {"error":{"message":"oops","code":500,"status":"Internal Server Error"}}"#,
+            ),
+            (599, "", "", r#"599  {"error":{"message":"","code":599,"status":""}}"#),
+            (502, "application/json", "<html>", "EOF"),
+        ] {
+            let wording: Wording = Arc::new(|id, variables| {
+                let values: Vec<&str> = variables.iter().map(|(_, value)| *value).collect();
+                match id {
+                    "provider.gemini.http" => values.join(" "),
+                    "provider.invalid_answer" => "EOF".to_owned(),
+                    other => panic!("{other}"),
+                }
+            });
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", kind.parse().expect("a header value"));
+            let refusal = HttpFailure::Status { status, headers, body: body.to_owned() };
+            let failure = CallFailure::Answer(Failure::Http(refusal), KEY.into());
+            assert_eq!(failure.words(&wording), expected);
+        }
+    }
+}

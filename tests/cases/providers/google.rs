@@ -7,9 +7,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use futures::StreamExt;
 use futures::future::join_all;
+use lapce_ai::protocol::message::ContentBlock;
 use lapce_ai::providers::http::{Client, Http, HttpTransport};
-use lapce_ai::providers::{Provider, Surroundings, create};
+use lapce_ai::providers::{ChatRequest, Provider, Surroundings, create};
 use lapce_ai::settings::Settings;
 use ring::signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use serde_json::{Value, json};
@@ -364,4 +366,42 @@ async fn a_gemini_profile_without_credentials_uses_its_key() {
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].header("x-goog-api-key"), Some(SECRET));
     assert!(Path::new(&requests[0].path).starts_with("/v1beta/models"));
+}
+
+/// What the format has no place for is told as it is, before anything is sent.
+#[tokio::test]
+async fn a_conversation_that_cannot_be_sent_is_not() {
+    let world = World::start(willing).await;
+    let image = json!({"type": "image", "source": {"type": "url", "url": "http://i.test"}});
+    for (block, expected) in [
+        (image, "transform.gemini.unsupported_image_source []"),
+        (json!({"type": "thinking", "thinking": "t"}), "transform.gemini.unsupported_block [(\"type\", \"thinking\")]"),
+    ] {
+        let message = serde_json::from_value(json!({"role": "user", "content": [block]})).unwrap();
+        let request = ChatRequest { messages: Arc::new(vec![message]), ..ChatRequest::default() };
+        for settings in [json!({"apiProvider": "gemini"}), json!({"apiProvider": "gemini-cli"}), vertex(json!({}))] {
+            let chunks: Vec<_> = world.provider(settings).stream(request.clone()).collect().await;
+            let [Err(error)] = &chunks[..] else { panic!("{chunks:?}") };
+            assert_eq!(error.message, expected);
+        }
+    }
+    assert!(world.server.requests().is_empty());
+}
+
+/// Tokens are counted here when the service does not say how many they are.
+#[tokio::test]
+async fn tokens_are_counted_somewhere() {
+    for (status, answer, expected) in [
+        (200, json!({"totalTokens": 7}), 7),
+        (200, json!({"totalTokens": 0}), 0),
+        (200, json!({"totalTokens": "7"}), 6),
+        (200, json!({}), 6),
+        (200, json!([]), 6),
+        (500, json!({"totalTokens": 7}), 6),
+    ] {
+        let body = answer.clone();
+        let world = World::start(move |_, _| (status, body.clone())).await;
+        let provider = world.provider(json!({"apiProvider": "gemini"}));
+        assert_eq!(provider.count_tokens(&[ContentBlock::text("Hello, world!")]).await, expected, "{answer}");
+    }
 }
