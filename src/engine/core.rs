@@ -17,6 +17,7 @@ use super::host_editor::HostEditor;
 use super::host_requests::HostRequests;
 use super::journal::Entry;
 use super::keeper::Keeper;
+use super::keyring::SystemKeyring;
 use super::link::{Detached, Link};
 use super::prompt::StandardPrompt;
 use super::provider_cache;
@@ -55,6 +56,8 @@ pub struct Core {
     pub storage: PathBuf,
     /// Counters.
     pub counters: Counters,
+    /// The system's keyring.
+    pub keyring: Arc<SystemKeyring>,
     /// Connections to providers, for their counters.
     pub http: Client,
     /// The runtime sessions run on.
@@ -129,11 +132,13 @@ impl Core {
         let wording: Wording = Arc::new(move |id, variables| {
             words.render(id, variables.iter().copied().collect::<std::collections::BTreeMap<_, _>>())
         });
+        let keyring = Arc::new(SystemKeyring::default());
         let client = Client::default();
         let clock = Arc::new(std::time::SystemTime::now);
         let http = Http::new(Arc::new(client.clone()), clock, Arc::new(surroundings::random));
         let environment = surroundings::environment_text();
         let providers = providers::Surroundings {
+            keyring: keyring.clone(),
             environment: Arc::new(move |name| environment.get(name).cloned()),
             program_environment: surroundings::environment().into(),
             home: home.clone(),
@@ -179,6 +184,7 @@ impl Core {
                 history,
                 storage,
                 counters: Counters::default(),
+                keyring,
                 http: client,
                 runtime,
                 numbers: Arc::default(),

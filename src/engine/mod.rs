@@ -14,6 +14,7 @@ mod host_editor;
 mod host_requests;
 pub mod journal;
 mod keeper;
+mod keyring;
 mod link;
 mod options;
 mod outbox;

@@ -21,6 +21,7 @@ use crate::protocol::ids::SessionId;
 use crate::protocol::json::Json;
 use crate::protocol::record::DecodeError;
 use crate::protocol::request::{self, Request, Response, TerminalAction};
+use crate::providers::KeyringError;
 use crate::settings::modes;
 use crate::task::host::SettingsSource;
 use crate::task::session::{Command, CommandError};
@@ -216,6 +217,8 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         Request::ProviderList(_) => Ok(super::providers::list(core)).into(),
         Request::ProviderTest(test) => Execution::Later(Box::pin(super::providers::test(core.clone(), test))),
         Request::ModelList(list) => Execution::Later(Box::pin(super::providers::models(core.clone(), list))),
+        Request::SecretSet(set) => secret_set(core, set),
+        Request::SecretDelete(delete) => secret_delete(core, delete),
         Request::CompletionCreate(create) => {
             Execution::Later(Box::pin(completion::run(core.clone(), client.clone(), id, create)))
         }
@@ -472,6 +475,31 @@ fn settings_set(core: &Core, client: &Attachment, set: &request::SettingsSet) ->
     }
     .map_err(|error| setting_refused(&error, "settings.set.values"))?;
     Ok(Value::Null)
+}
+
+fn secret_set(core: &Arc<Core>, set: request::SecretSet) -> Execution {
+    let (keyring, secret) = (core.keyring.clone(), set.value.into_inner().into());
+    Execution::Later(Box::pin(async move {
+        keyring.set(&set.name, secret).await.map_err(keyring_failed)?;
+        Ok(Value::Null)
+    }))
+}
+
+fn secret_delete(core: &Arc<Core>, delete: request::SecretDelete) -> Execution {
+    let keyring = core.keyring.clone();
+    Execution::Later(Box::pin(async move {
+        let deleted = keyring.delete(&delete.name).await.map_err(keyring_failed)?;
+        Ok(json!({"deleted": deleted}))
+    }))
+}
+
+fn keyring_failed(error: KeyringError) -> RequestFailed {
+    let kind = match error {
+        KeyringError::Absent => ErrorKind::NotSupported,
+        KeyringError::Timeout | KeyringError::Busy => ErrorKind::Busy,
+        KeyringError::System(_) => ErrorKind::Io,
+    };
+    RequestFailed::new(kind, error.to_string())
 }
 
 fn object(json: Option<&Json>, place: &str) -> Result<Map<String, Value>, RequestFailed> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde_json::{Map, Value};
 
 use crate::settings::Settings;
-use crate::settings::secrets::{self, Secrets, is_secret};
+use crate::settings::secrets::{self, Secrets, blot};
 use crate::task::host::SettingsSource;
 
 /// A setting that cannot be taken.
@@ -175,16 +175,6 @@ pub fn public_view(settings: &Settings, keys: &[String]) -> Value {
     }
     all.iter_mut().for_each(|(key, value)| blot(key, value, &secrets::shown));
     Value::Object(all)
-}
-
-/// Puts something in the place of every secret, at any depth.
-fn blot(key: &str, value: &mut Value, replacement: &impl Fn(&Value) -> Value) {
-    match value {
-        _ if is_secret(key) => *value = replacement(value),
-        Value::Object(object) => object.iter_mut().for_each(|(key, value)| blot(key, value, replacement)),
-        Value::Array(items) => items.iter_mut().for_each(|item| blot(key, item, replacement)),
-        _ => {}
-    }
 }
 
 /// Reads settings; a value of a wrong type is named by its key.

@@ -32,7 +32,7 @@ pub fn collect(core: &Core) -> Value {
         "http": {
             "requests": http.requests, "answers": http.answers, "reused": http.reused,
             "connections": http.connections, "failed_connections": http.failed_connections,
-            "connect_ms": http.connecting.as_secs_f64() * 1000.0, "slowest_connect_ms": http.slowest.as_secs_f64() * 1000.0,
+            "connect_ms": http.connecting.as_millis() as u64, "slowest_connect_ms": http.slowest.as_millis() as u64,
         },
         "clients": clients,
         "journal_failed": core.keeper.as_ref().is_some_and(super::keeper::Keeper::has_failed),

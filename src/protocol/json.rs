@@ -8,8 +8,10 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::secret;
+
 /// One JSON value, kept as its text. In the JSON form of a record it stands as the value itself.
-#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(Clone, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Json(String);
 
 impl Json {
@@ -49,6 +51,15 @@ impl From<&Value> for Json {
 impl From<Value> for Json {
     fn from(value: Value) -> Json {
         Json::from(&value)
+    }
+}
+
+/// Secrets of settings are left out.
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut value = self.value();
+        secret::blot("", &mut value, &|_| secret::SHOWN.into());
+        write!(f, "Json({value})")
     }
 }
 

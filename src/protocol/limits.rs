@@ -6,6 +6,8 @@ pub const MAX_JSON_BYTES: usize = 64 << 20;
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
 /// Longest name: a type, mode, profile, key, task id, bytes.
 pub const MAX_NAME_BYTES: usize = 256;
+/// Bytes of a secret: the keyrings of some systems take no longer ones.
+pub const MAX_SECRET_BYTES: usize = 2560;
 /// Longest path, bytes.
 pub const MAX_PATH_BYTES: usize = 4096;
 /// Most images of one message.

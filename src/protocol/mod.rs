@@ -3,6 +3,7 @@
 //! - [`request`]: what a host asks; [`event`]: what the engine reports; [`failure`]: kinds of failure
 //! - [`ids`], [`json`], [`limits`], [`field`], [`record`]: what requests and events are made of
 //! - [`hello`]: what both sides say before their rings exist, when the engine runs in a process of its own
+//! - [`secret`]: what must not show
 //! - [`schema`]: their JSON schemas; [`abi`]: the hash of their layout
 //! - [`fuzzing`]: what must hold for every input, for the fuzzer and the tests
 //! - [`message`]: the records of a conversation (spec 01 §2); [`model`]: models and usage; [`tool`]: tool and parameter names (spec 01 §1)
@@ -24,4 +25,5 @@ pub mod model;
 pub mod record;
 pub mod request;
 pub mod schema;
+pub mod secret;
 pub mod tool;

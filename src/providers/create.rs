@@ -18,7 +18,7 @@ use super::openrouter::OpenRouterProvider;
 use super::replay::ReplayProvider;
 use super::responses::ResponsesProvider;
 use super::xai::XaiProvider;
-use super::{Provider, ProviderError, Surroundings, vertex};
+use super::{Provider, ProviderError, Surroundings, keys, vertex};
 use crate::settings::Settings;
 
 /// Builds a provider; opens no connection.
@@ -58,8 +58,21 @@ const ALIAS: (&str, &str) = ("kilocode-openrouter", "kilocode");
 ///
 /// # Errors
 /// A provider that nothing describes (`provider.not_available`) or a row that is wrong (`provider.invalid_row`), by name; a
-/// setting the provider cannot work with.
+/// setting the provider cannot work with, or a secret in a variable that is not set.
 pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
+    if !keys::refer(&settings.secrets) {
+        return build(settings, surroundings);
+    }
+    let mut settings = settings.clone();
+    keys::fill_from_environment(&mut settings.secrets, &surroundings.environment, &surroundings.wording)?;
+    if keys::keyring_entries(&settings.secrets).is_empty() {
+        return build(&settings, surroundings);
+    }
+    Ok(Arc::new(keys::Deferred::new(settings, surroundings, build)?))
+}
+
+/// As [`create`], with all secrets in their places.
+fn build(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
     let http = surroundings.http.for_profile(settings, &surroundings.environment);
     let surroundings = &Surroundings { http, ..surroundings.clone() };
     let name = settings.api_provider.as_deref().unwrap_or("anthropic");

@@ -27,6 +27,7 @@ pub mod frames;
 pub mod gemini;
 mod gemini_cli;
 pub mod http;
+mod keys;
 pub mod lmstudio;
 mod loose;
 pub mod mistral;
@@ -57,6 +58,7 @@ use serde::{Deserialize, Serialize};
 
 pub use create::{create, names};
 pub use error::{ProviderError, Wording};
+pub use keys::{Keyring, KeyringError};
 pub use model::{ApiProtocol, model_id_of, router_name};
 pub use options::Options;
 pub use surroundings::{Environment, Notify, Surroundings};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Wording;
 use super::fallback::Quotas;
 use super::http::Http;
+use super::keys::{Keyring, NoKeyring};
 use super::models::ModelLists;
 
 /// Gives the value of an environment variable as it was when the engine was opened.
@@ -26,6 +27,8 @@ pub struct Surroundings {
     pub environment: Environment,
     /// The whole environment, for programs that providers run.
     pub program_environment: Arc<[(OsString, OsString)]>,
+    /// The system's keyring.
+    pub keyring: Arc<dyn Keyring>,
     /// The user's home folder, for credentials files of other programs.
     pub home: PathBuf,
     /// The engine's folder, for what outlives it (quota counters).
@@ -41,13 +44,14 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Surroundings with an empty environment, the root folder as home and storage, no tables, nothing fetched.
+    /// Surroundings with an empty environment, no keyring, the root folder as home and storage, no tables, nothing fetched.
     pub fn new(http: Http, wording: Wording) -> Surroundings {
         Surroundings {
             http,
             wording,
             environment: Arc::new(|_| None),
             program_environment: Arc::default(),
+            keyring: Arc::new(NoKeyring),
             home: PathBuf::from("/"),
             storage: PathBuf::from("/"),
             tables: None,

@@ -9,73 +9,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use super::reference::Reference;
-
-/// The keys that spec 04 §4.2 and §9.4 mark as secret, and those it keeps in clear although they hold keys.
-pub const SECRET_KEYS: [&str; 44] = [
-    "apiKey",
-    "awsAccessKey",
-    "awsApiKey",
-    "awsSecretKey",
-    "awsSessionToken",
-    "cerebrasApiKey",
-    "chutesApiKey",
-    "codeIndexOpenAiKey",
-    "codeIndexQdrantApiKey",
-    "codebaseIndexGeminiApiKey",
-    "codebaseIndexMistralApiKey",
-    "codebaseIndexOpenAiCompatibleApiKey",
-    "codebaseIndexVercelAiGatewayApiKey",
-    "deepInfraApiKey",
-    "deepSeekApiKey",
-    "doubaoApiKey",
-    "featherlessApiKey",
-    "fireworksApiKey",
-    "geminiApiKey",
-    "glamaApiKey",
-    "groqApiKey",
-    "huggingFaceApiKey",
-    "ioIntelligenceApiKey",
-    "kiloCodeImageApiKey",
-    "kilocodeToken",
-    "litellmApiKey",
-    "mistralApiKey",
-    "moonshotApiKey",
-    "morphApiKey",
-    "ollamaApiKey",
-    "openAiApiKey",
-    "openAiHeaders",
-    "openAiNativeApiKey",
-    "openRouterApiKey",
-    "openRouterImageApiKey",
-    "requestyApiKey",
-    "sambaNovaApiKey",
-    "unboundApiKey",
-    "vercelAiGatewayApiKey",
-    "vertexJsonCredentials",
-    "xaiApiKey",
-    "zaiApiKey",
-    // Whole profiles, with their keys.
-    "apiConfigs",
-    // Ours: the address may hold a password.
-    "httpProxy",
-];
-
-/// Ends of names that mean a secret, whoever invented the name. Too much hidden is harmless, too little is not.
-const SECRET_ENDINGS: [&str; 7] = ["key", "token", "secret", "password", "credentials", "authorization", "headers"];
-
-/// Switches whose names end like those of secrets.
-const PLAIN_KEYS: [&str; 2] = ["anthropicUseAuthToken", "awsUseApiKey"];
-
-/// Stands where a secret is not shown.
-const SHOWN: &str = "(set)";
-
-/// Whether this key holds a secret.
-pub fn is_secret(key: &str) -> bool {
-    let ends = |end: &&str| {
-        key.len() >= end.len() && key.as_bytes()[key.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
-    };
-    SECRET_KEYS.contains(&key) || SECRET_ENDINGS.iter().any(ends) && !PLAIN_KEYS.contains(&key)
-}
+use crate::protocol::secret::SHOWN;
+pub use crate::protocol::secret::{SECRET_KEYS, blot, is_secret};
 
 /// Values of secret keys. `Debug` shows the keys alone, the JSON form whether they are set.
 #[derive(Clone, Default, PartialEq)]
@@ -96,6 +31,13 @@ impl Secrets {
     /// The keys that have a value, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str())
+    }
+
+    /// Every text of every value, however deep, with the key it stands under.
+    pub fn texts(&self) -> Vec<(&str, &str)> {
+        let mut found = Vec::new();
+        self.0.iter().for_each(|(key, value)| texts(key, value, &mut found));
+        found
     }
 
     /// Puts these over `self`; `null` takes a key away.
@@ -200,6 +142,15 @@ pub fn emptied(value: &Value) -> Value {
     }
 }
 
+fn texts<'a>(key: &'a str, value: &'a Value, found: &mut Vec<(&'a str, &'a str)>) {
+    match value {
+        Value::String(text) => found.push((key, text)),
+        Value::Array(items) => items.iter().for_each(|item| texts(key, item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(key, field, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 fn each_text<E>(value: &mut Value, change: &mut impl FnMut(&mut String) -> Result<(), E>) -> Result<(), E> {
     match value {
         Value::String(text) => change(text),
@@ -226,28 +177,6 @@ mod tests {
     fn secrets(values: Value) -> (Secrets, Value) {
         let mut values = values.as_object().cloned().unwrap_or_default();
         (Secrets::take_from(&mut values), Value::Object(values))
-    }
-
-    #[test]
-    fn secret_keys_are_known_by_name_and_by_ending() {
-        assert!(
-            SECRET_KEYS.is_sorted_by_key(|key| *key == "httpProxy") && SECRET_KEYS.iter().all(|key| is_secret(key))
-        );
-        for (key, secret) in [
-            ("customAPIKEY", true),
-            ("x-token", true),
-            ("Proxy-Authorization", true),
-            ("key", true),
-            ("vertexKeyFile", false),
-            ("modelMaxTokens", false),
-            ("openAiHostHeader", false),
-            ("anthropicUseAuthToken", false),
-            ("awsUseApiKey", false),
-            ("é", false),
-            ("", false),
-        ] {
-            assert_eq!(is_secret(key), secret, "{key}");
-        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::protocol::ids::{AskId, HostRequestId, SessionId};
 use crate::protocol::json::Json;
 use crate::protocol::message::AskResponse;
 use crate::protocol::record::{records, words};
+use crate::protocol::secret::Hidden;
 
 words! {
     /// What the user answers to an ask.
@@ -62,6 +63,22 @@ records! {
         session: Option<SessionId>,
         /// Object of keys and their new values.
         values: Json,
+    }
+
+    /// Puts a secret into the system's keyring, where a setting `${keyring:NAME}` finds it.
+    #[serde(deny_unknown_fields)]
+    SecretSet / ArchivedSecretSet {
+        /// Its name in the keyring.
+        name: String,
+        /// The secret.
+        value: Hidden,
+    }
+
+    /// Takes a secret out of the system's keyring. Result: `{deleted}`, false when there was none.
+    #[serde(deny_unknown_fields)]
+    SecretDelete / ArchivedSecretDelete {
+        /// Its name in the keyring.
+        name: String,
     }
 
     /// Opens a session and starts a task in it. Result: `{session, task}`.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::protocol::ids::{AskId, HostRequestId, SessionId};
 use crate::protocol::limits::*;
+use crate::protocol::secret::Hidden;
 
 /// A value with limits.
 pub(super) trait Checked {
@@ -28,6 +29,8 @@ checked! {
     EngineShutdown {}
     SettingsGet { session: any, keys: names, }
     SettingsSet { session: any, values: object, }
+    SecretSet { name: name, value: secret, }
+    SecretDelete { name: name, }
     TaskStart {
         workspace: path, text: text, images: images, mode: name, profile: name, settings: object, todos: text,
         dry_run: any,
@@ -121,6 +124,13 @@ fn name(value: &impl Given<String>, place: Place) -> Result<(), RequestError> {
         return Err(RequestError::new(place(), "holds a NUL character"));
     }
     at_most(value.len(), MAX_NAME_BYTES, place)
+}
+
+fn secret(value: &Hidden, place: Place) -> Result<(), RequestError> {
+    match value.expose() {
+        "" => Err(RequestError::new(place(), "must not be empty")),
+        text => at_most(text.len(), MAX_SECRET_BYTES, place),
+    }
 }
 
 fn path(value: &impl Given<String>, place: Place) -> Result<(), RequestError> {
