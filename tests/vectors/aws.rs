@@ -58,7 +58,9 @@ pub fn code(id: &str, variables: &[(&str, &str)]) -> Option<String> {
         "provider.stream_truncated" => "FRAME_TRUNCATED".into(),
         "provider.stream_corrupt" => "FRAME_CHECKSUM".into(),
         "provider.bedrock.delta_members" => "UNION_MEMBERS".into(),
-        "provider.aws.no_credentials" => "NO_CREDENTIALS".into(),
+        "provider.aws.no_credentials" | "provider.aws.no_profile" | "provider.aws.empty_profile" => {
+            "NO_CREDENTIALS".into()
+        }
         "provider.invalid_answer" => "BAD_JSON".into(),
         _ => return None,
     })

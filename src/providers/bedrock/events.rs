@@ -187,3 +187,119 @@ pub fn first_text(answer: &Value) -> String {
     let text = answer.pointer("/output/message/content/0/text").and_then(Value::as_str).unwrap_or("");
     if trim(text).is_empty() { String::new() } else { text.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::frames::Framing;
+    use crate::providers::frames::fuzzing::{message, text_header};
+    use serde_json::json;
+    use std::sync::Arc;
+
+    /// Chunks and the error of one message; reasoning in angle brackets.
+    fn read(headers: &[(&str, &str)], payload: &str) -> (Vec<String>, Option<(String, String)>) {
+        let mut frames = EventStream::default();
+        let headers: Vec<u8> = headers.iter().flat_map(|(name, value)| text_header(name, value)).collect();
+        frames.push(&message(&headers, payload.as_bytes()));
+        let frame = frames.next_frame().expect("a frame").expect("a whole frame");
+        let mut decoder = ConverseDecoder::new(Arc::new(|id, _| id.to_owned()));
+        let mut out = VecDeque::new();
+        let error = decoder.event(&frame, &mut out).err();
+        let shown = out.into_iter().map(|chunk| match chunk {
+            StreamChunk::Text(text) => text,
+            StreamChunk::Reasoning(text) => format!("<{text}>"),
+            other => format!("{other:?}"),
+        });
+        let name = |error: &ProviderError| error.details["name"].as_str().unwrap_or("").to_owned();
+        (shown.collect(), error.map(|error| (name(&error), error.message)))
+    }
+
+    #[test]
+    fn events_become_chunks() {
+        for (kind, payload, expected) in [
+            ("messageStart", json!({"role": "assistant"}), vec![]),
+            ("contentBlockDelta", json!({"delta": {"text": "a"}}), vec!["a"]),
+            ("contentBlockDelta", json!({"delta": {"text": ""}}), vec![]),
+            ("contentBlockDelta", json!({"delta": {"text": "a", "toolUse": null, "__type": "x"}}), vec!["a"]),
+            ("contentBlockDelta", json!({"delta": {"text": 1}}), vec![]),
+            ("contentBlockDelta", json!({"delta": {"reasoningContent": {"text": "r"}}}), vec!["<r>"]),
+            ("contentBlockDelta", json!({"delta": {"reasoningContent": {"signature": "s"}}}), vec![]),
+            ("contentBlockDelta", json!({"delta": {"mystery": 1}}), vec![]),
+            ("contentBlockDelta", json!({"delta": null}), vec![]),
+            ("contentBlockStart", json!({"contentBlockIndex": 3, "start": {"text": "s"}}), vec!["s"]),
+            (
+                "contentBlockStart",
+                json!({"contentBlockIndex": 0, "contentBlock": {"reasoningContent": {}}}),
+                vec!["<>"],
+            ),
+            (
+                "contentBlockStart",
+                json!({"contentBlockIndex": 1, "contentBlock": {"reasoningContent": {"text": "r"}}}),
+                vec!["<\n>", "<r>"],
+            ),
+            (
+                "contentBlockStart",
+                json!({"contentBlockIndex": 1, "content_block": {"type": "thinking", "thinking": "t"}}),
+                vec!["<\n>", "<t>"],
+            ),
+            ("contentBlockStart", json!({"contentBlock": {"type": "thinking", "thinking": ""}}), vec![]),
+            ("metadata", json!({"metrics": {}}), vec![]),
+            ("trace", json!({"promptRouter": {}}), vec![]),
+            ("surprise", json!(1), vec![]),
+        ] {
+            let headers = [(":message-type", "event"), (":event-type", kind)];
+            let (chunks, error) = read(&headers, &payload.to_string());
+            assert_eq!((chunks, error), (expected.into_iter().map(str::to_owned).collect(), None), "{kind} {payload}");
+        }
+    }
+
+    #[test]
+    fn cached_tokens_have_two_names() {
+        for (counts, expected) in [
+            (json!({"inputTokens": 1, "outputTokens": 2}), (0, 0)),
+            (json!({"cacheReadInputTokens": 3, "cacheWriteInputTokens": 4}), (3, 4)),
+            (json!({"cacheReadInputTokenCount": 5, "cacheWriteInputTokenCount": 6}), (5, 6)),
+            (json!({"cacheReadInputTokens": 0, "cacheReadInputTokenCount": 7}), (7, 0)),
+        ] {
+            let Some(StreamChunk::Usage(read)) = usage(&json!({"usage": counts})) else { panic!("no usage") };
+            assert_eq!(
+                (read.cache_read_tokens, read.cache_write_tokens),
+                (Some(expected.0), Some(expected.1)),
+                "{counts}"
+            );
+        }
+    }
+
+    #[test]
+    fn frames_that_fail() {
+        let exception = |name| [(":message-type", "exception"), (":exception-type", name)];
+        let delta = [(":message-type", "event"), (":event-type", "contentBlockDelta")];
+        let error = [(":message-type", "error"), (":error-code", "E"), (":error-message", "m")];
+        for (headers, payload, name, message) in [
+            (&exception("throttlingException")[..], r#"{"message":"m"}"#, "ThrottlingException", "m"),
+            (&exception("validationException"), r#"{"Message":"M"}"#, "ValidationException", "M"),
+            (&exception("validationException"), "no", "SyntaxError", "provider.invalid_answer"),
+            (&exception("otherException"), r#"{"message":"m"}"#, "otherException", r#"{"message":"m"}"#),
+            (&error, "", "E", "m"),
+            (&delta, r#"{"delta":{}}"#, "TypeError", "provider.bedrock.delta_members"),
+            (&delta, r#"{"delta":{"text":"a","toolUse":{}}}"#, "TypeError", "provider.bedrock.delta_members"),
+            (&delta, r#"{"delta":"a"}"#, "TypeError", "provider.bedrock.delta_members"),
+            (&delta, r#"{"delta":"#, "SyntaxError", "provider.invalid_answer"),
+        ] {
+            let expected = (vec![], Some((name.to_owned(), message.to_owned())));
+            assert_eq!(read(headers, payload), expected, "{headers:?} {payload}");
+        }
+    }
+
+    #[test]
+    fn the_first_text_of_a_whole_answer() {
+        for (content, expected) in [
+            (json!([{"text": " a "}]), " a "),
+            (json!([{"text": " \n"}]), ""),
+            (json!([{"reasoningContent": {}}, {"text": "a"}]), ""),
+            (json!([]), ""),
+        ] {
+            assert_eq!(first_text(&json!({"output": {"message": {"content": content}}})), expected);
+        }
+    }
+}
