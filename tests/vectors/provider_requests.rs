@@ -80,7 +80,7 @@ fn last_output_tokens(input: &Value) -> Option<u64> {
     let lines = input["response"]["sse"].as_str()?.lines();
     let data = lines.filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
     let deltas = data.filter(|data| data["type"] == "message_delta");
-    deltas.filter_map(|data| data["usage"]["output_tokens"].as_u64()).last()
+    deltas.filter_map(|data| data["usage"]["output_tokens"].as_u64()).next_back()
 }
 
 /// Answers every request with the case's response (the last of several repeats) and keeps the requests.

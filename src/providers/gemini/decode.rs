@@ -146,7 +146,7 @@ mod tests {
         let mut out = VecDeque::new();
         for event in events {
             let data = event.to_string();
-            match decoder.event(&SseEvent { event: "".into(), data: data.as_str().into() }, &mut out) {
+            match decoder.event(&SseEvent { event: "", data: data.as_str() }, &mut out) {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::End) => break,
                 Err(error) => return (out.into(), Some(error.message)),

@@ -4,14 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::call::Calls;
 use super::failure::CliFailure;
+use crate::ecma::is_truthy;
 use crate::providers::auth::google::source::read_file;
 use crate::providers::{Environment, Surroundings};
-use secrecy::ExposeSecret;
 
 const VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
 /// How often, at most, and after what pause an account that is being made is asked for again.
@@ -81,7 +82,7 @@ async fn onboarded(calls: &Calls, body: &Value) -> Result<Option<String>, CliFai
             tokio::time::sleep(PAUSE).await;
         }
         let operation = calls.ask("onboardUser", body).await?;
-        if operation["done"] == Value::Bool(true) {
+        if is_truthy(&operation["done"]) {
             return Ok(filled(&operation["response"]["cloudaicompanionProject"]["id"]));
         }
     }
@@ -91,7 +92,7 @@ async fn onboarded(calls: &Calls, body: &Value) -> Result<Option<String>, CliFai
 /// The tier that is default, else the free one.
 fn tier(loaded: &Value) -> String {
     let tiers = loaded["allowedTiers"].as_array();
-    let default = tiers.into_iter().flatten().find(|tier| tier["isDefault"] == Value::Bool(true));
+    let default = tiers.into_iter().flatten().find(|tier| is_truthy(&tier["isDefault"]));
     default.and_then(|tier| filled(&tier["id"])).unwrap_or_else(|| "free-tier".to_owned())
 }
 
@@ -111,7 +112,7 @@ fn value_of(name: &str, text: &str) -> Option<String> {
         let (key, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
         (key.trim() == name).then(|| unquoted(value.trim()).to_owned())
     };
-    text.lines().filter_map(value).last().filter(|value| !value.is_empty())
+    text.lines().filter_map(value).next_back().filter(|value| !value.is_empty())
 }
 
 fn unquoted(value: &str) -> &str {

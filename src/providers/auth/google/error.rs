@@ -1,8 +1,8 @@
 //! Why there is no access token. Names places and servers, never a key.
 
+use crate::providers::Wording;
 use crate::providers::failure::{Failure, message};
 use crate::providers::http::{HttpFailure, TransportError};
-use crate::providers::{ProviderError, Wording};
 
 /// Why there is no access token.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,10 +104,5 @@ impl GoogleAuthError {
             }
             GoogleAuthError::NoToken { server } => say("provider.google_auth.no_token", &[("server", server)]),
         }
-    }
-
-    /// The error as a provider reports it.
-    pub fn worded(&self, wording: &Wording) -> ProviderError {
-        ProviderError::new(self.words(wording))
     }
 }

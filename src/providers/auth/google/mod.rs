@@ -51,10 +51,12 @@ impl Given {
 
 /// Gives access tokens, each used until five minutes before its end; one refresh at a time. Cheap to clone.
 #[derive(Clone)]
-pub struct GoogleAuth {
-    given: Arc<Given>,
+pub struct GoogleAuth(Arc<Inner>);
+
+struct Inner {
+    given: Given,
     surroundings: Surroundings,
-    kept: Arc<Mutex<Option<Kept>>>,
+    kept: Mutex<Option<Kept>>,
 }
 
 struct Kept {
@@ -88,7 +90,7 @@ impl Access {
 impl GoogleAuth {
     /// Credentials are looked for when the first token is asked for.
     pub fn new(given: Given, surroundings: &Surroundings) -> GoogleAuth {
-        GoogleAuth { given: Arc::new(given), surroundings: surroundings.clone(), kept: Arc::default() }
+        GoogleAuth(Arc::new(Inner { given, surroundings: surroundings.clone(), kept: Mutex::default() }))
     }
 
     /// A token that lasts.
@@ -96,14 +98,15 @@ impl GoogleAuth {
     /// # Errors
     /// No credentials, unusable ones, or a token server that does not answer or refuses.
     pub async fn access(&self) -> Result<Access, GoogleAuthError> {
-        let http = &self.surroundings.http;
-        let mut kept = self.kept.lock().await;
+        let Inner { given, surroundings, kept } = &*self.0;
+        let http = &surroundings.http;
+        let mut kept = kept.lock().await;
         if let Some(kept) = &*kept
             && (http.now)() < kept.until
         {
             return Ok(kept.access.clone());
         }
-        let credential = source::find(&self.given, &self.surroundings).await?;
+        let credential = source::find(given, surroundings).await?;
         let token = token::of(&credential, http).await?;
         let access = Access { token: token.value, quota_project: credential.quota_project };
         *kept = Some(Kept { access: access.clone(), until: token.end.checked_sub(MARGIN).unwrap_or(token.end) });
