@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::failure::{self, Failure, Sdk};
-use crate::providers::http::{Http, HttpRequest};
+use crate::providers::http::{HeaderMap, Http, HttpRequest};
 use crate::providers::stream::{self as answer, EventDecoder};
 use crate::providers::{ChunkStream, ProviderError, StreamChunk, Surroundings, Wording};
 
@@ -54,9 +54,24 @@ impl ChatClient {
         wrapping: Wrapping,
         decoder: impl EventDecoder,
     ) -> ChunkStream {
+        self.stream_noting(request, wrapping, decoder, |_| {})
+    }
+
+    /// The same; `note` sees the headers of an answer of success before anything else of it.
+    pub fn stream_noting(
+        &self,
+        request: Result<HttpRequest, Failure>,
+        wrapping: Wrapping,
+        decoder: impl EventDecoder,
+        note: impl FnOnce(&HeaderMap) + Send + 'static,
+    ) -> ChunkStream {
         let this = self.clone();
         let start = async move {
-            let sent = async { failure::event_stream(this.http.send(request?).await?) };
+            let sent = async {
+                let response = this.http.send(request?).await?;
+                note(&response.headers);
+                failure::event_stream(response)
+            };
             sent.await.map_err(|failure| this.error(&failure, wrapping))
         };
         answer::answer(start.boxed(), decoder, self.wording.clone())

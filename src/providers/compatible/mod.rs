@@ -4,6 +4,7 @@
 //! `profile` joins a row with the user's profile, `request` writes bodies, `template` fills texts; answers are read by the
 //! shared core (`chat`). A vendor whose ways no row can express has code of its own elsewhere, not an exception here.
 
+mod bill;
 mod pattern;
 mod profile;
 mod request;
@@ -21,12 +22,13 @@ use futures::{FutureExt, StreamExt, stream};
 pub use row::{Family, Row};
 pub use rows::{Rows, built_in, of_user};
 
+use bill::Bill;
 use profile::{Chosen, Profile};
 use request::Writer;
 
 use super::chat::{ChatClient, ChatDecoder, message_text};
 use super::failure::Failure;
-use super::http::HttpRequest;
+use super::http::{HeaderMap, HttpRequest};
 use super::models::{ModelList, fetch};
 use super::openai::{OpenAiProvider, Vendor};
 use super::options::Options;
@@ -131,7 +133,15 @@ impl CompatibleProvider {
         let (usage, info) = (answer.usage.clone(), model.info);
         let read_usage = Arc::new(move |counts: &serde_json::Value| usage.read(counts, &info));
         let decoder = ChatDecoder::new(answer.reading(), read_usage, self.client.wording.clone());
-        let chunks = self.client.stream(http_request, answer.errors, decoder);
+        let chunks = match &answer.bill {
+            None => self.client.stream(http_request, answer.errors, decoder),
+            Some(rule) => {
+                let bill = Bill::new(rule, &self.client, &self.surroundings.environment);
+                let noted = bill.clone();
+                let note = move |headers: &HeaderMap| noted.note(headers);
+                bill.follow(self.client.stream_noting(http_request, answer.errors, decoder, note))
+            }
+        };
         let Some(text) = answer.error_text.clone() else { return chunks };
         let this = self.clone();
         chunks.map(move |chunk| chunk.map_err(|error| this.reworded(error, Some(&text)))).boxed()

@@ -165,6 +165,8 @@ impl Row {
         let mut tables = self.table.iter().chain(choices().map(|choice| &choice.table));
         let named_model = self.default_model.is_some() || !self.models.is_empty();
         let limit = |seconds: f64| (1.0..=86_400.0).contains(&seconds);
+        let mut bills =
+            self.ids.iter().map(|rule| &rule.answer).chain([&self.answer]).filter_map(|answer| answer.bill.as_ref());
         let texts = self.ids.iter().map(|rule| &rule.answer).chain([&self.answer]);
         let mut texts = texts.flat_map(|answer| answer.error_text.iter().chain(&answer.complete_error_text));
         let checks = [
@@ -196,6 +198,11 @@ impl Row {
                 !self.headers.keys().all(|name| HeaderName::from_bytes(name.as_bytes()).is_ok()),
                 "headers",
                 "not the name of a header",
+            ),
+            (
+                !bills.all(|bill| is_address(&bill.url) && HeaderName::from_bytes(bill.header.as_bytes()).is_ok()),
+                "answer.bill",
+                "not the name of a header and an http or https address",
             ),
             (!limit(self.timeout), "timeout", "not between 1 and 86400"),
             (!limit(self.idle_timeout), "idle-timeout", "not between 1 and 86400"),

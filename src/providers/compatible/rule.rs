@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::bill::BillRule;
 use crate::providers::chat::body::MessageFormat;
 use crate::providers::chat::{ChatReading, ReasoningFields, ThinkTags, UsageRule, UsageTime, Wrapping};
 
@@ -148,6 +149,7 @@ pub struct AnswerRule {
     pub think_tags: ThinkTags,
     pub usage_time: UsageTime,
     pub usage: UsageRule,
+    pub bill: Option<BillRule>,
     pub errors: Wrapping,
     pub complete_errors: Wrapping,
     pub error_text: Option<String>,
@@ -162,6 +164,7 @@ impl Default for AnswerRule {
             think_tags: ThinkTags::Text,
             usage_time: UsageTime::Each,
             usage: UsageRule::default(),
+            bill: None,
             errors: Wrapping::Raw,
             complete_errors: Wrapping::Wrapped,
             error_text: None,
