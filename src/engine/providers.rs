@@ -76,10 +76,10 @@ pub async fn models(core: Arc<Core>, request: ModelList) -> Outcome {
     }
     let surroundings = core.provider_surroundings();
     let list = match request.fetch {
-        false => surroundings.lists.get(&name, (surroundings.http.now)()),
+        false => surroundings.lists.get(facts.list(), (surroundings.http.now)()),
         true => {
             let query = facts.query(Options::of(&settings));
-            let list = fetch::models(surroundings, &name, &query).await;
+            let list = fetch::models(surroundings, facts.list(), &query).await;
             Some(list.map_err(|error| provider_failed(&error))?)
         }
     };

@@ -8,9 +8,13 @@ use super::compatible::{self, Row};
 use super::create::user_rows;
 use super::models;
 use super::models::fetch::{OLLAMA_CONTEXT, Query};
+use super::openrouter;
 use super::options::Options;
 use super::{Surroundings, names};
 use crate::settings::secrets::is_secret;
+
+/// The provider whose list of models has another name, and whose address its token tells.
+const KILOCODE: &str = "kilocode";
 
 /// Where the models of a provider come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -55,8 +59,16 @@ pub struct ProviderFacts {
 }
 
 impl ProviderFacts {
+    /// Name under which its list of models is fetched and kept.
+    pub fn list(&self) -> &str {
+        if self.name == KILOCODE { openrouter::KILOCODE_LIST } else { &self.name }
+    }
+
     /// With what its list of models is asked for, by these options.
     pub fn query(&self, options: Options<'_>) -> Query {
+        if self.name == KILOCODE {
+            return openrouter::kilocode_query(options);
+        }
         let key = self.key.as_deref().filter(|key| is_secret(key)).and_then(|key| options.secret(key));
         let base_url = self.address_setting.as_deref().and_then(|key| options.filled(key)).map(str::to_owned);
         let context =

@@ -19,6 +19,8 @@ use crate::providers::{ModelInfo, ProviderError, RequestMetadata, Surroundings, 
 
 /// Model of profiles that name none, and of gateways whose own default cannot be had.
 const DEFAULT_MODEL: &str = "anthropic/claude-sonnet-4";
+/// Name of the KiloCode gateway's list of models.
+pub const KILOCODE_LIST: &str = "kilocode-openrouter";
 const OPENROUTER_BASE: &str = "https://openrouter.ai/api/v1";
 const KILOCODE_BASE: &str = "https://api.kilocode.ai";
 const KILOCODE_DEVELOPMENT_BASE: &str = "http://localhost:3000";
@@ -29,6 +31,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// With what the KiloCode gateway's models are asked for, by these options.
+pub fn kilocode_query(options: Options<'_>) -> Query {
+    Gateway::kilocode(options).query()
+}
 
 /// See the module.
 pub struct Gateway {
@@ -71,7 +78,7 @@ impl Gateway {
         let key = options.secret("kilocodeToken").unwrap_or_default();
         Gateway {
             name: "KiloCode",
-            list: "kilocode-openrouter",
+            list: KILOCODE_LIST,
             base: format!("{}/api/openrouter", kilocode_base(key.expose_secret())),
             key,
             model_id: options.text("kilocodeModel").map(str::to_owned),

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use decode::OpenRouterDecoder;
 use gateway::Gateway;
+pub use gateway::{KILOCODE_LIST, kilocode_query};
 pub use image::{GeneratedImage, ImageRequest, generate_image};
 use options::{Choice, RoutingOptions};
 
