@@ -983,6 +983,17 @@ lai_status lai_host_respond(const lai_client *client,
                             uint64_t *request,
                             lai_error **error);
 
+/*
+ Counts the tokens of a text as the engine does for models that bring no counter of their own: by the vocabulary
+ `o200k_base`, spellings of special tokens as ordinary text. An absent text has none. Needs no engine, may be called from
+ any thread, and works on it: some milliseconds a megabyte, and as many to unpack the vocabulary at the first call. A
+ thread that must not wait sends the request `tokens.count`.
+
+ */
+lai_status lai_count_tokens(lai_str text,
+                            uint64_t *count,
+                            lai_error **error);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

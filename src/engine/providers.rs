@@ -14,9 +14,9 @@ use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::json::Json;
 use crate::protocol::message::{ApiMessage, MessageContent, Role};
-use crate::protocol::request::{ModelList, ProviderTest};
+use crate::protocol::request::{ModelList, ProviderTest, TokensCount};
 use crate::providers::models::fetch;
-use crate::providers::{ChatRequest, ModelInfo, Options, StreamChunk, catalogue};
+use crate::providers::{ChatRequest, ModelInfo, Options, StreamChunk, catalogue, tokens};
 use crate::settings::Settings;
 use crate::task::host::SettingsSource;
 
@@ -85,6 +85,12 @@ pub async fn models(core: Arc<Core>, request: ModelList) -> Outcome {
     };
     let models = list.as_deref().map(|list| shown(list)).unwrap_or_default();
     Ok(json!({"provider": name, "default_model": default_model, "fetched": list.is_some(), "models": models}))
+}
+
+/// `tokens.count`: the tokens of a text, and what sessions take it for (spec 07 §4).
+pub async fn count_tokens(request: TokensCount) -> Outcome {
+    let tokens = tokens::count_aside(request.text).await;
+    Ok(json!({"tokens": tokens, "estimate": tokens::estimate(tokens)}))
 }
 
 fn model((id, info): &(String, ModelInfo)) -> Value {

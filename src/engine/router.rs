@@ -219,6 +219,7 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         Request::ModelList(list) => Execution::Later(Box::pin(super::providers::models(core.clone(), list))),
         Request::SecretSet(set) => secret_set(core, set),
         Request::SecretDelete(delete) => secret_delete(core, delete),
+        Request::TokensCount(count) => Execution::Later(Box::pin(super::providers::count_tokens(count))),
         Request::CompletionCreate(create) => {
             Execution::Later(Box::pin(completion::run(core.clone(), client.clone(), id, create)))
         }

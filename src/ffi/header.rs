@@ -9,7 +9,8 @@ use crate::protocol::field::Field;
 use crate::protocol::request::RequestKind;
 
 /// The files of the surface, in the order of the header.
-const SOURCES: [&str; 9] = ["status", "strings", "error", "options", "engine", "event", "client", "attach", "request"];
+const SOURCES: [&str; 10] =
+    ["status", "strings", "error", "options", "engine", "event", "client", "attach", "request", "tokens"];
 
 const FIRST_PAGE: &str = "\
 /* lapce-ai: an AI coding agent as a library. Generated from src/ffi: do not edit.

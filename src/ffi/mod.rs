@@ -2,7 +2,7 @@
 //!
 //! - [`guard`]: the one way into every function that can fail; [`handles`]: live engines and clients by number
 //! - [`status`], [`error`], [`strings`], [`options`]: the types; [`engine`], [`client`],
-//!   [`attach`], [`request`], [`event`]: the functions
+//!   [`attach`], [`request`], [`event`], [`tokens`]: the functions
 //!
 //! No logic lives here: what is asked goes to [`crate::engine`], what is answered comes from there. Names are those of C.
 #![allow(non_camel_case_types)]
@@ -22,3 +22,4 @@ pub mod status;
 pub mod strings;
 #[cfg(test)]
 mod tests;
+pub mod tokens;

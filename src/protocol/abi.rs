@@ -54,5 +54,6 @@ mod tests {
     #[test]
     fn the_hash_is_the_recorded_one() {
         assert_eq!(format!("{:#018x}", super::abi_hash()), "0x28833b25039f7d5a");
+        assert_eq!(format!("{:#018x}", super::abi_hash()), "0x1765eab9d8136fc1");
     }
 }

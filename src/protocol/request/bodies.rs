@@ -268,6 +268,13 @@ records! {
         fetch: bool,
     }
 
+    /// Counts the tokens of a text by the vocabulary `o200k_base`: `{tokens, estimate}`.
+    #[serde(deny_unknown_fields)]
+    TokensCount / ArchivedTokensCount {
+        /// Text.
+        text: String,
+    }
+
     /// A raw call of the model; the answer streams as `message.delta` events of this request.
     #[serde(deny_unknown_fields)]
     CompletionCreate / ArchivedCompletionCreate {

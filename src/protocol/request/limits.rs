@@ -51,6 +51,7 @@ checked! {
     TaskTerminal { session: any, action: any, }
     ProviderList {}
     ProviderTest { settings: object, }
+    TokensCount { text: text, }
     ModelList { provider: name, settings: object, fetch: any, }
     CompletionCreate { system: text, messages: array, parameters: object, profile: name, }
     Unbuilt { fields: object, }

@@ -45,7 +45,21 @@ pub fn count_blocks(blocks: &[ContentBlock]) -> u64 {
             ContentBlock::ToolUse { .. } | ContentBlock::ToolResult { .. } | ContentBlock::Other(_) => 0,
         })
         .sum();
-    (tokens * 3).div_ceil(2)
+    estimate(tokens)
+}
+
+/// What so many tokens are taken for: half as many again, since models do not all count alike.
+pub fn estimate(tokens: u64) -> u64 {
+    tokens.saturating_mul(3).div_ceil(2)
+}
+
+/// [`count`] for callers on a runtime's thread: long texts are counted on a blocking one.
+pub async fn count_aside(text: String) -> u64 {
+    if text.len() <= COUNTED_AT_ONCE {
+        return count(&text) as u64;
+    }
+    // As in [`count_blocks_aside`].
+    tokio::task::spawn_blocking(move || count(&text) as u64).await.unwrap_or(0)
 }
 
 /// [`count_blocks`] for callers on a runtime's thread: long texts are counted on a blocking one.
