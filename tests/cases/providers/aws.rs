@@ -38,7 +38,7 @@ impl World {
     }
 
     fn auth(&self, given: Given, variables: &[(&str, &str)]) -> AwsAuth {
-        let origin = format!("http://{}", self.server.authority);
+        let origin = self.server.origin.clone();
         let now = self.now.clone();
         let http = Http::new(
             Arc::new(Redirect { inner: Arc::new(Client::default()), origin }),

@@ -56,7 +56,7 @@ impl World {
     }
 
     pub fn provider(&self, settings: Value) -> Arc<dyn Provider> {
-        let origin = format!("http://{}", self.server.authority);
+        let origin = self.server.origin.clone();
         self.provider_over(Arc::new(Redirect { inner: Arc::new(Client::default()), origin }), settings)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lapce_ai::providers::http::{HttpRequest, HttpResponse, HttpTransport, TransportError};
+use lapce_ai::providers::http::{HttpRequest, HttpResponse, HttpTransport, Network, TransportError};
 
 /// Header that tells the server for whom a request was meant.
 pub const MEANT_FOR: &str = "x-meant-for";
@@ -23,5 +23,9 @@ impl HttpTransport for Redirect {
         request.url = format!("{}/{rest}", self.origin);
         request.headers.insert(MEANT_FOR, meant_for.parse().expect("an origin is a header value"));
         self.inner.send(request).await
+    }
+
+    fn over(&self, network: &Network) -> Option<Arc<dyn HttpTransport>> {
+        Some(Arc::new(Redirect { inner: self.inner.over(network)?, origin: self.origin.clone() }))
     }
 }

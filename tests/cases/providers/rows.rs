@@ -119,6 +119,11 @@ impl Row {
         }
     }
 
+    /// Whether it knows the key: from its profile, or from a file of credentials.
+    pub fn has_key(&self) -> bool {
+        self.settings.to_string().contains(KEY) || ["qwen-code", "gemini-cli"].contains(&self.name)
+    }
+
     /// Name for messages.
     pub fn label(&self) -> String {
         format!("{}{}", self.name, self.variant)

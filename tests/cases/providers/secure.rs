@@ -18,13 +18,16 @@ use super::server::{Connection, End, Plan, Reply, Request, Server, Side};
 
 type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// Starts a server for `localhost` with a certificate of an authority made for it; gives the server and that authority's
-/// certificate as PEM. Requests carry their HTTP version as the header `x-version`.
-pub async fn start(side: Side, plan: Plan) -> (Server, String) {
+/// Starts a server for `localhost` with a certificate of an authority made for it. Requests carry their HTTP version as the
+/// header `x-version`.
+pub async fn start(side: Side, plan: Plan) -> Server {
     let (config, authority) = certificates();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let (server, connection) = Server::new(format!("localhost:{port}"), side, plan);
+    let (mut server, connection) = Server::new(format!("https://localhost:{port}"), side, plan);
+    let file = tempfile::Builder::new().suffix(".pem").tempfile().expect("a file");
+    std::fs::write(file.path(), authority).expect("a file");
+    server.authority_file = Some(file.into_temp_path());
     let acceptor = TlsAcceptor::from(Arc::new(config));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -38,7 +41,7 @@ pub async fn start(side: Side, plan: Plan) -> (Server, String) {
             });
         }
     });
-    (server, authority)
+    server
 }
 
 fn certificates() -> (ServerConfig, String) {

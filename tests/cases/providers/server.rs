@@ -68,8 +68,10 @@ pub type Side = fn(&Request) -> Option<Answer>;
 
 /// A running server. Ends with the runtime.
 pub struct Server {
-    /// `127.0.0.1:port`.
-    pub authority: String,
+    /// Such as `http://127.0.0.1:1234`.
+    pub origin: String,
+    /// File with the certificate of the authority that vouches for it.
+    pub authority_file: Option<tempfile::TempPath>,
     requests: Arc<Mutex<Vec<Request>>>,
     /// Told when a client closes its connection during [`End::Silence`].
     pub client_left: Arc<Notify>,
@@ -78,8 +80,8 @@ pub struct Server {
 impl Server {
     pub async fn start(side: Side, plan: Plan) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let authority = listener.local_addr().expect("an address").to_string();
-        let (server, state) = Server::new(authority, side, plan);
+        let origin = format!("http://{}", listener.local_addr().expect("an address"));
+        let (server, state) = Server::new(origin, side, plan);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = state.clone();
@@ -90,8 +92,8 @@ impl Server {
     }
 
     /// A server and what its connections share.
-    pub fn new(authority: String, side: Side, plan: Plan) -> (Server, Connection) {
-        let server = Server { authority, requests: Arc::default(), client_left: Arc::default() };
+    pub fn new(origin: String, side: Side, plan: Plan) -> (Server, Connection) {
+        let server = Server { origin, authority_file: None, requests: Arc::default(), client_left: Arc::default() };
         let (requests, client_left) = (server.requests.clone(), server.client_left.clone());
         (server, Connection { side, plan, requests, client_left })
     }

@@ -16,6 +16,7 @@ use lapce_ai::settings::Settings;
 use super::dialect::{INPUT_TOKENS, OUTPUT_TOKENS, Part};
 use super::redirect::Redirect;
 use super::rows::{ELSEWHERE, KEY, Row, Usages, all, side};
+use super::secure;
 use super::server::{Answer, End, Plan, Reply, Server};
 
 /// A tool call as models write it, cut where it hurts.
@@ -58,7 +59,7 @@ fn request() -> ChatRequest {
 }
 
 fn provider(row: &Row, server: &Server, home: &std::path::Path) -> Arc<dyn Provider> {
-    let transport = Redirect { inner: Arc::new(Client::default()), origin: format!("http://{}", server.authority) };
+    let transport = Redirect { inner: Arc::new(Client::default()), origin: server.origin.clone() };
     let http = Http::new(
         Arc::new(transport),
         Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)),
@@ -66,7 +67,8 @@ fn provider(row: &Row, server: &Server, home: &std::path::Path) -> Arc<dyn Provi
     );
     let wording = Arc::new(|id: &str, variables: &[(&str, &str)]| format!("{id} {variables:?}"));
     let surroundings = Surroundings { home: home.to_owned(), ..Surroundings::new(http, wording) };
-    let settings: Settings = serde_json::from_value(row.settings.clone()).expect("settings");
+    let mut settings: Settings = serde_json::from_value(row.settings.clone()).expect("settings");
+    settings.http.http_ca_certificates = server.authority_file.as_ref().map(|file| file.display().to_string());
     create(&settings, &surroundings).unwrap_or_else(|error| panic!("{}: {error}", row.label()))
 }
 
@@ -81,7 +83,8 @@ fn answer(row: &Row, parts: &[Part<'_>]) -> Answer {
 }
 
 fn failure(row: &Row, status: u16) -> Answer {
-    let body = (row.dialect.failure)(&format!("{WORDS}: {KEY}")).to_string().into_bytes();
+    let words = if row.has_key() { format!("{WORDS}: {KEY}") } else { WORDS.to_owned() };
+    let body = (row.dialect.failure)(&words).to_string().into_bytes();
     // The wait is short by the server's own wish.
     let headers = vec![("content-type", "application/json".into()), ("retry-after-ms", "1".into())];
     Answer { status, headers, pieces: vec![body], end: End::Whole }
@@ -188,6 +191,21 @@ fn slow_bytes_and_gzip_change_nothing() {
             let server = served(&row, move |_| Reply::Answer(answer.clone())).await;
             let outcome = read(&*provider(&row, &server, &home), request()).await;
             complaints.extend(check_good(&row, &outcome).map(|complaint| format!("{kind}: {complaint}")));
+        }
+        complaints
+    });
+}
+
+#[test]
+fn http_2_changes_nothing() {
+    every_provider(|row, home| async move {
+        let good = answer(&row, &parts(&row));
+        let server = secure::start(side, Arc::new(move |_, _| Reply::Answer(good.clone()))).await;
+        let outcome = read(&*provider(&row, &server, &home), request()).await;
+        let mut complaints: Vec<String> = check_good(&row, &outcome).into_iter().collect();
+        let requests = server.requests();
+        if !requests.iter().all(|request| request.header("x-version") == Some("HTTP/2.0")) {
+            complaints.push(format!("{}: {requests:?}", row.label()));
         }
         complaints
     });
