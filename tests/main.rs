@@ -46,6 +46,8 @@ mod providers_document;
 mod reading_tools;
 #[path = "cases/recovery.rs"]
 mod recovery;
+#[path = "cases/secret_canary.rs"]
+mod secret_canary;
 #[cfg(target_os = "linux")]
 #[path = "cases/serve_clients.rs"]
 mod serve_clients;
