@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::attachment::Attachment;
 use super::history::History;
 use super::host_editor::HostEditor;
+use super::host_relay::HostRelay;
 use super::host_requests::HostRequests;
 use super::journal::Entry;
 use super::keeper::Keeper;
@@ -418,7 +419,8 @@ impl Core {
             Some(editor) => Arc::new(editor),
             None => Arc::new(DiskEditor::default()),
         };
-        let providers = provider_cache::cached(self.providers.clone());
+        let relay = Arc::new(HostRelay(task_host.clone()));
+        let providers = provider_cache::cached(providers::Surroundings { relay, ..self.providers.clone() });
         let surroundings = Surroundings { editor, providers, ..self.surroundings.clone() };
         let (handle, future) = session::open(task_host, surroundings, settings.clone(), cwd.to_owned());
         let (shared, kept) = (client.share, client.returns());

@@ -29,6 +29,7 @@ pub const METHODS: &[(&str, u64)] = &[
     ("url.open", 5_000),
     ("tool.call", 600_000),
     ("elicit", 600_000),
+    ("relay.ask", 3_600_000),
     ("notify", 5_000),
 ];
 

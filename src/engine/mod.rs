@@ -11,6 +11,7 @@ mod completion;
 mod core;
 mod history;
 mod host_editor;
+mod host_relay;
 mod host_requests;
 pub mod journal;
 mod keeper;

@@ -10,6 +10,7 @@ use super::compatible::{self, Rows};
 use super::fallback::{self, FallbackProvider};
 use super::gemini::GeminiProvider;
 use super::gemini_cli::GeminiCliProvider;
+use super::human_relay::HumanRelayProvider;
 use super::lmstudio::LmStudioProvider;
 use super::mistral::MistralProvider;
 use super::ollama::OllamaProvider;
@@ -32,6 +33,7 @@ const NATIVE: &[(&str, Build)] = &[
     ("claude-code", |settings, surroundings| Ok(Arc::new(ClaudeCodeProvider::new(settings, surroundings)))),
     ("gemini", |settings, surroundings| Ok(Arc::new(GeminiProvider::new(settings, surroundings)))),
     ("gemini-cli", |settings, surroundings| Ok(Arc::new(GeminiCliProvider::new(settings, surroundings)))),
+    ("human-relay", |_, surroundings| Ok(Arc::new(HumanRelayProvider::new(surroundings)))),
     ("kilocode", |settings, surroundings| Ok(Arc::new(OpenRouterProvider::kilocode(settings, surroundings)?))),
     ("lmstudio", |settings, surroundings| Ok(Arc::new(LmStudioProvider::new(settings, surroundings)))),
     ("mistral", |settings, surroundings| Ok(Arc::new(MistralProvider::new(settings, surroundings)?))),

@@ -27,6 +27,7 @@ pub mod frames;
 pub mod gemini;
 mod gemini_cli;
 pub mod http;
+pub mod human_relay;
 mod keys;
 pub mod lmstudio;
 mod loose;

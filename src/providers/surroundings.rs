@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Wording;
 use super::fallback::Quotas;
 use super::http::Http;
+use super::human_relay::{NoRelay, Relay};
 use super::keys::{Keyring, NoKeyring};
 use super::models::ModelLists;
 
@@ -29,6 +30,8 @@ pub struct Surroundings {
     pub program_environment: Arc<[(OsString, OsString)]>,
     /// The system's keyring.
     pub keyring: Arc<dyn Keyring>,
+    /// Asks the user on the provider's behalf.
+    pub relay: Arc<dyn Relay>,
     /// The user's home folder, for credentials files of other programs.
     pub home: PathBuf,
     /// The engine's folder, for what outlives it (quota counters).
@@ -44,7 +47,8 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Surroundings with an empty environment, no keyring, the root folder as home and storage, no tables, nothing fetched.
+    /// Surroundings with an empty environment, no keyring, nobody to ask, the root folder as home and storage, no tables,
+    /// nothing fetched.
     pub fn new(http: Http, wording: Wording) -> Surroundings {
         Surroundings {
             http,
@@ -52,6 +56,7 @@ impl Surroundings {
             environment: Arc::new(|_| None),
             program_environment: Arc::default(),
             keyring: Arc::new(NoKeyring),
+            relay: Arc::new(NoRelay),
             home: PathBuf::from("/"),
             storage: PathBuf::from("/"),
             tables: None,

@@ -11,6 +11,8 @@ both! {
     answers_that_make_no_sense_are_survived,
     a_question_is_answered_by_its_own_host_only,
     a_host_that_never_answers_is_done_without,
+    a_user_relays_a_model_elsewhere,
+    a_relay_without_reply_is_a_failed_request,
     unknown_capabilities_are_refused,
 }
 
@@ -76,6 +78,37 @@ fn a_host_shows_and_applies_edits(mode: Mode) {
         assert!(methods.iter().any(|asked| asked == method), "{method} not in {methods:?}");
     }
     assert_eq!(write_ended(&host), ToolStatus::Ok);
+}
+
+fn a_user_relays_a_model_elsewhere(mode: Mode) {
+    let place = mode.replay(&[]);
+    let host = place.host(&["relay.ask"]);
+    host.start_with("Say it.", json!({"apiProvider": "human-relay"}));
+    let methods = follow(&host, |request| {
+        let prompt = request.parameters.value()["prompt"].as_str().unwrap_or("").to_owned();
+        assert!(prompt.contains("# Tools") && prompt.contains("Say it."), "{prompt}");
+        json!({"result": {"text": done("Relayed.")}})
+    });
+    assert_eq!(methods, ["relay.ask"]);
+}
+
+fn a_relay_without_reply_is_a_failed_request(mode: Mode) {
+    for (capabilities, answer) in [
+        (&["relay.ask"][..], Some(json!({"result": {}}))),
+        (&["relay.ask"], Some(json!({"error": "no clipboard"}))),
+        (&[], None),
+    ] {
+        let place = mode.replay(&[]);
+        let host = place.host(capabilities);
+        host.start_with("Say it.", json!({"apiProvider": "human-relay"}));
+        if let Some(mut answer) = answer {
+            let asked = host.until(|event| matches!(event.event, Event::HostRequest(_)).then_some(event.about));
+            answer["type"] = "host.respond".into();
+            answer["host_request"] = asked.into();
+            host.call(&answer).unwrap();
+        }
+        host.ask("api_req_failed");
+    }
 }
 
 fn answers_that_make_no_sense_are_survived(mode: Mode) {
