@@ -16,6 +16,7 @@ use super::mistral::MistralProvider;
 use super::ollama::OllamaProvider;
 use super::openai::OpenAiProvider;
 use super::openrouter::OpenRouterProvider;
+use super::qwen_code::QwenCodeProvider;
 use super::replay::ReplayProvider;
 use super::responses::ResponsesProvider;
 use super::xai::XaiProvider;
@@ -41,6 +42,7 @@ const NATIVE: &[(&str, Build)] = &[
     ("openai", |settings, surroundings| Ok(Arc::new(OpenAiProvider::new(settings, surroundings)?))),
     ("openai-native", |settings, surroundings| Ok(Arc::new(ResponsesProvider::new(settings, surroundings)?))),
     ("openrouter", |settings, surroundings| Ok(Arc::new(OpenRouterProvider::new(settings, surroundings)?))),
+    ("qwen-code", |settings, surroundings| Ok(Arc::new(QwenCodeProvider::new(settings, surroundings)?))),
     ("replay", |settings, surroundings| Ok(Arc::new(ReplayProvider::open(settings, surroundings)?))),
     ("vertex", |settings, surroundings| Ok(vertex::create(settings, surroundings))),
     (fallback::NAME, |settings, surroundings| Ok(Arc::new(FallbackProvider::new(settings, surroundings)?))),

@@ -39,6 +39,7 @@ pub mod openai;
 pub mod openrouter;
 mod options;
 pub mod params;
+mod qwen_code;
 pub mod replay;
 pub mod responses;
 mod stream;
