@@ -52,8 +52,29 @@ impl TagMatcher {
 
     /// Takes a chunk; gives what is certain by now. The beginning of what may be a tag waits.
     pub fn update(&mut self, chunk: &str) -> Vec<Piece> {
-        chunk.chars().for_each(|character| self.take(character));
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let (plain, tail) = rest.split_at(self.plain(rest));
+            if !plain.is_empty() {
+                self.consumed += plain.chars().count();
+                // The tag of an inner block, which is text, may wait.
+                self.collect();
+                self.push(plain);
+            }
+            let mut characters = tail.chars();
+            characters.next().into_iter().for_each(|character| self.take(character));
+            rest = characters.as_str();
+        }
         std::mem::take(&mut self.pieces)
+    }
+
+    /// Bytes at the front that need not be looked at one by one, because no tag can begin in them.
+    fn plain(&self, text: &str) -> usize {
+        match (self.mode, self.matched) {
+            (Mode::Text, true) => memchr::memchr(b'<', text.as_bytes()).unwrap_or(text.len()),
+            (Mode::Text, false) if self.consumed > self.position => text.len(),
+            _ => 0,
+        }
     }
 
     /// The stream is over: gives what waited.
@@ -105,14 +126,17 @@ impl TagMatcher {
     }
 
     fn collect(&mut self) {
-        if self.cached.is_empty() {
-            return;
+        if !self.cached.is_empty() {
+            let cached = std::mem::take(&mut self.cached);
+            self.push(&cached);
         }
+    }
+
+    fn push(&mut self, text: &str) {
         match self.pieces.last_mut() {
-            Some(last) if last.matched == self.matched => last.data.push_str(&self.cached),
-            _ => self.pieces.push(Piece { matched: self.matched, data: self.cached.clone() }),
+            Some(last) if last.matched == self.matched => last.data.push_str(text),
+            _ => self.pieces.push(Piece { matched: self.matched, data: text.to_owned() }),
         }
-        self.cached.clear();
     }
 }
 

@@ -1,10 +1,13 @@
 //! Answers of Anthropic's API, streamed and whole (spec 07 §9); also those of Claude on Vertex AI (§14.2).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::frames::SseEvent;
+use crate::providers::loose::{loose, object};
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{ModelInfo, ProviderError, StreamChunk, Usage, Wording, cost};
 
@@ -65,6 +68,13 @@ impl EventDecoder for ClaudeDecoder {
         if !EVENTS.contains(&event.event) {
             return Ok(Flow::Continue);
         }
+        if event.event == "content_block_delta"
+            && let Ok(BlockDelta { kind: Cow::Borrowed("content_block_delta"), delta }) =
+                serde_json::from_str(event.data)
+        {
+            out.extend(delta.chunk());
+            return Ok(Flow::Continue);
+        }
         let event: Value = serde_json::from_str(event.data).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
@@ -72,14 +82,17 @@ impl EventDecoder for ClaudeDecoder {
             Some("message_start") => out.push_back(self.message_start(&event["message"]["usage"])),
             Some("message_delta") => out.push_back(self.message_delta(&event["usage"])),
             Some("content_block_start") => {
-                let Some(kind) = block_kind(&event["content_block"]["type"]) else { return Ok(Flow::Continue) };
+                let Some(kind) = event["content_block"]["type"].as_str().and_then(shown_kind) else {
+                    return Ok(Flow::Continue);
+                };
                 if event["index"].as_f64().is_some_and(|index| index > 0.0) {
                     out.push_back(kind("\n".to_owned()));
                 }
                 out.push_back(kind(block_text(&event["content_block"])));
             }
             Some("content_block_delta") => {
-                out.extend(block_kind(&event["delta"]["type"]).map(|kind| kind(block_text(&event["delta"]))));
+                let kind = event["delta"]["type"].as_str().and_then(shown_kind);
+                out.extend(kind.map(|kind| kind(block_text(&event["delta"]))));
             }
             _ => {}
         }
@@ -98,9 +111,37 @@ impl EventDecoder for ClaudeDecoder {
     }
 }
 
+/// Nearly every event of an answer, read without a document of it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct BlockDelta<'a> {
+    #[serde(borrow, rename = "type", deserialize_with = "loose")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, deserialize_with = "object")]
+    delta: Delta<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Delta<'a> {
+    #[serde(borrow, rename = "type", deserialize_with = "loose")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, deserialize_with = "loose")]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow, deserialize_with = "loose")]
+    thinking: Option<Cow<'a, str>>,
+}
+
+impl Delta<'_> {
+    fn chunk(self) -> Option<StreamChunk> {
+        let kind = shown_kind(&self.kind)?;
+        Some(kind(self.text.or(self.thinking).unwrap_or_default().into_owned()))
+    }
+}
+
 /// What a block or delta of this type becomes; `None` for those that are not shown.
-fn block_kind(kind: &Value) -> Option<fn(String) -> StreamChunk> {
-    match kind.as_str()? {
+fn shown_kind(kind: &str) -> Option<fn(String) -> StreamChunk> {
+    match kind {
         "text" | "text_delta" => Some(StreamChunk::Text),
         "thinking" | "thinking_delta" => Some(StreamChunk::Reasoning),
         _ => None,

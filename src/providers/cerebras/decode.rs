@@ -32,7 +32,7 @@ impl EventDecoder<DataLines> for CerebrasDecoder {
     fn event(&mut self, line: &&str, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
         let Some(data) = line.strip_prefix("data: ") else { return Ok(Flow::Continue) };
         // What is no JSON is passed over, the end mark among it.
-        let Ok(mut chunk) = serde_json::from_str::<ChatChunk>(data.trim()) else { return Ok(Flow::Continue) };
+        let Ok(mut chunk) = serde_json::from_str::<ChatChunk<'_>>(data.trim()) else { return Ok(Flow::Continue) };
         let usage = chunk.usage.take();
         if let Some(choice) = chunk.into_choice() {
             self.matcher.update(&choice.delta.content, out);

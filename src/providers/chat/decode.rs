@@ -1,5 +1,6 @@
 //! Reads streamed answers: events in, chunks out (spec 07 §11.1 to §11.3 and the differences of §16 to §19).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -100,20 +101,20 @@ impl ChatDecoder {
         self
     }
 
-    fn delta(&mut self, delta: Delta, out: &mut VecDeque<StreamChunk>) {
+    fn delta(&mut self, delta: Delta<'_>, out: &mut VecDeque<StreamChunk>) {
         if self.reading.reasoning == ReasoningFields::BothFirst {
-            out.extend(delta.reasoning.filter(|text| !text.is_empty()).map(StreamChunk::Reasoning));
-            out.extend(delta.reasoning_content.map(StreamChunk::Reasoning));
+            let reasoning = delta.reasoning.filter(|text| !text.is_empty());
+            out.extend([reasoning, delta.reasoning_content].into_iter().flatten().map(thought));
             self.text(delta.content, out);
             return;
         }
         self.text(delta.content, out);
         if self.reading.reasoning == ReasoningFields::Content {
-            out.extend(delta.reasoning_content.filter(|text| !text.is_empty()).map(StreamChunk::Reasoning));
+            out.extend(delta.reasoning_content.filter(|text| !text.is_empty()).map(thought));
         }
     }
 
-    fn text(&mut self, mut text: String, out: &mut VecDeque<StreamChunk>) {
+    fn text(&mut self, mut text: Cow<'_, str>, out: &mut VecDeque<StreamChunk>) {
         if text.is_empty() {
             return;
         }
@@ -122,10 +123,11 @@ impl ChatDecoder {
         }
         if self.reading.cumulative {
             let new = text.strip_prefix(self.previous.as_str()).unwrap_or(&text).to_owned();
-            self.previous = std::mem::replace(&mut text, new);
+            self.previous = std::mem::replace(&mut text, Cow::Owned(new)).into_owned();
         }
         match self.reading.think_tags {
-            ThinkTags::Text => out.extend(Some(text).filter(|text| !text.is_empty()).map(StreamChunk::Text)),
+            ThinkTags::Text if text.is_empty() => {}
+            ThinkTags::Text => out.push_back(StreamChunk::Text(text.into_owned())),
             ThinkTags::Leading => self.matcher.update(&text, out),
             ThinkTags::EachDelta => split_at_tags(&text, out),
         }
@@ -149,7 +151,7 @@ impl EventDecoder for ChatDecoder {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
-        let mut chunk: ChatChunk = serde_json::from_str(event.data).map_err(|error| {
+        let mut chunk: ChatChunk<'_> = serde_json::from_str(event.data).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
         if is_truthy(&chunk.error) {
@@ -176,6 +178,10 @@ impl EventDecoder for ChatDecoder {
         self.end(out);
         error
     }
+}
+
+fn thought(text: Cow<'_, str>) -> StreamChunk {
+    StreamChunk::Reasoning(text.into_owned())
 }
 
 /// Pieces between `<think>` and `</think>`, whichever of the two; text and thinking take turns.

@@ -1,14 +1,17 @@
 //! One event of a streamed answer. What has another type than expected counts as absent.
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde_json::Value;
+
+use crate::providers::loose::{First, Loose, Object, loose, object};
 
 /// The parts of an event that mean anything to us.
 #[derive(Deserialize)]
-pub struct ChatChunk {
-    #[serde(default, deserialize_with = "loose")]
-    choices: Vec<Tolerant<Choice>>,
+pub struct ChatChunk<'a> {
+    #[serde(borrow, default)]
+    choices: Loose<First<Loose<Object<Choice<'a>>>>>,
     /// Counts; `null` until they are known.
     #[serde(default)]
     pub usage: Value,
@@ -17,54 +20,38 @@ pub struct ChatChunk {
     pub error: Value,
 }
 
-impl ChatChunk {
+impl<'a> ChatChunk<'a> {
     /// The choice that counts: the first.
-    pub fn into_choice(self) -> Option<Choice> {
-        self.choices.into_iter().next().map(|choice| choice.0)
+    pub fn into_choice(self) -> Option<Choice<'a>> {
+        self.choices.0.0.map(|choice| choice.0.0)
     }
 }
 
+/// One of several answers; only the first is asked for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Choice {
-    #[serde(deserialize_with = "loose")]
-    pub delta: Delta,
-    #[serde(deserialize_with = "loose")]
-    pub finish_reason: String,
+pub struct Choice<'a> {
+    /// What was added to it.
+    #[serde(borrow, deserialize_with = "object")]
+    pub delta: Delta<'a>,
+    /// Why it ended; empty until then.
+    #[serde(borrow, deserialize_with = "loose")]
+    pub finish_reason: Cow<'a, str>,
 }
 
 /// What was added to the message.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Delta {
-    #[serde(deserialize_with = "loose")]
-    pub content: String,
-    #[serde(deserialize_with = "loose")]
-    pub reasoning_content: Option<String>,
-    #[serde(deserialize_with = "loose")]
-    pub reasoning: Option<String>,
-}
-
-/// A value of the type, or its default in place of anything else.
-struct Tolerant<T>(T);
-
-impl<'de, T: Default + Deserialize<'de>> Deserialize<'de> for Tolerant<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        loose(deserializer).map(Tolerant)
-    }
-}
-
-fn loose<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Loose<T> {
-        Fitting(T),
-        Other(IgnoredAny),
-    }
-    Ok(match Loose::deserialize(deserializer)? {
-        Loose::Fitting(value) => value,
-        Loose::Other(_) => T::default(),
-    })
+pub struct Delta<'a> {
+    /// Text.
+    #[serde(borrow, deserialize_with = "loose")]
+    pub content: Cow<'a, str>,
+    /// Thinking.
+    #[serde(borrow, deserialize_with = "loose")]
+    pub reasoning_content: Option<Cow<'a, str>>,
+    /// Thinking, as some vendors name it.
+    #[serde(borrow, deserialize_with = "loose")]
+    pub reasoning: Option<Cow<'a, str>>,
 }
 
 #[cfg(test)]
@@ -83,10 +70,10 @@ mod tests {
             (r#"{"choices":[]}"#, None, ""),
             ("{}", None, ""),
         ] {
-            let chunk: ChatChunk = serde_json::from_str(event).expect(event);
+            let chunk: ChatChunk<'_> = serde_json::from_str(event).expect(event);
             let choice = chunk.into_choice();
-            assert_eq!(choice.as_ref().map(|choice| choice.delta.content.as_str()), content, "{event}");
-            assert_eq!(choice.map_or(String::new(), |choice| choice.finish_reason), finish, "{event}");
+            assert_eq!(choice.as_ref().map(|choice| &*choice.delta.content), content, "{event}");
+            assert_eq!(choice.map_or(Cow::default(), |choice| choice.finish_reason), finish, "{event}");
         }
     }
 }
