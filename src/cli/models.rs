@@ -51,7 +51,7 @@ impl Models {
 /// One list as a table; prices are US dollars a million tokens.
 fn print(list: &Value) {
     println!("{} (default {})", list["provider"].as_str().unwrap_or(""), list["default_model"].as_str().unwrap_or("-"));
-    println!("  {:<58} {:>9} {:>8} {:>8} {:>8}  {}", "MODEL", "CONTEXT", "OUTPUT", "IN $", "OUT $", "TAKES");
+    println!("  {:<58} {:>9} {:>8} {:>8} {:>8}  TAKES", "MODEL", "CONTEXT", "OUTPUT", "IN $", "OUT $");
     for model in list["models"].as_array().into_iter().flatten() {
         let number = |field: &str| model[field].as_f64().map_or_else(|| "-".to_owned(), |number| number.to_string());
         let takes = [("supportsImages", "images"), ("supportsPromptCache", "cache")];

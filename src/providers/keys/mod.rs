@@ -68,7 +68,10 @@ pub fn fill_from_environment(
     let filled = secrets.try_change(|text| {
         let Some(Reference::Environment(name)) = Reference::parse(text) else { return Ok(()) };
         match environment(name).filter(|value| !value.is_empty()) {
-            Some(value) => Ok(*text = value),
+            Some(value) => {
+                *text = value;
+                Ok(())
+            }
             None => Err(name.to_owned()),
         }
     });

@@ -81,7 +81,7 @@ impl Body {
     }
 
     /// The same request from the beginning of the conversation.
-    pub fn from_the_beginning(self, messages: &[ApiMessage]) -> Body {
+    pub fn begun_anew(self, messages: &[ApiMessage]) -> Body {
         Body { input: whole(messages), previous_response_id: None, ..self }
     }
 
@@ -167,6 +167,6 @@ mod tests {
         let options = ResponsesOptions::read(Options::of(&Settings::default())).expect("a table");
         let start = Start { previous: Some("r".into()), whole: false };
         let body = Body::conversation(&options, &ChatRequest::default(), start);
-        assert!(body.goes_on() && !body.from_the_beginning(&[]).goes_on());
+        assert!(body.goes_on() && !body.begun_anew(&[]).goes_on());
     }
 }

@@ -45,7 +45,7 @@ impl Call {
             Err(failure) => failure,
         };
         if failure.status == Some(400) && body.goes_on() && names_lost_response(&failure.message) {
-            body = self.from_the_beginning(body);
+            body = self.begun_anew(body);
             if let Ok(chunks) = begun(self.primary(&body)).await {
                 return self.named(chunks);
             }
@@ -97,7 +97,7 @@ impl Call {
         }
         let worded =
             |id: &str, status: u16| ProviderError::worded(&self.shared.wording, id, &[("status", &status.to_string())]);
-        match self.fetch(&self.from_the_beginning(body)).await {
+        match self.fetch(&self.begun_anew(body)).await {
             Ok(response) if !response.has_body() => {
                 Err(worded("provider.openai_native.no_body_retry", response.status))
             }
@@ -118,9 +118,9 @@ impl Call {
         refused::connect_failed(&failure::words(failure, endpoint.key(), wording), wording)
     }
 
-    fn from_the_beginning(&self, body: Body) -> Body {
+    fn begun_anew(&self, body: Body) -> Body {
         self.announcer.forget();
-        body.from_the_beginning(&self.messages)
+        body.begun_anew(&self.messages)
     }
 
     fn response(&self) -> Response {

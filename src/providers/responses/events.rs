@@ -165,10 +165,10 @@ impl EventDecoder for PrimaryDecoder {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
-        if self.response.delta(&event.data, out) {
+        if self.response.delta(event.data, out) {
             return Ok(Flow::Continue);
         }
-        let mut event: Value = serde_json::from_str(&event.data).map_err(|error| {
+        let mut event: Value = serde_json::from_str(event.data).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
         if let Some(error) = event.get_mut("error").map(Value::take).filter(crate::ecma::is_truthy) {

@@ -40,7 +40,7 @@ pub fn windows(headers: &HeaderMap, now: SystemTime) -> Vec<Window> {
 /// The time an answer tells to wait, counted from `now`.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let milliseconds = text("retry-after-ms").and_then(|ms| seconds(ms)).map(|ms| ms / 1000);
+    let milliseconds = text("retry-after-ms").and_then(seconds).map(|ms| ms / 1000);
     let date = |text: &str| httpdate::parse_http_date(text).ok()?.duration_since(now).ok();
     milliseconds.or_else(|| text("retry-after").and_then(|text| seconds(text).or_else(|| date(text))))
 }

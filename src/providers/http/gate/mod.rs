@@ -182,8 +182,8 @@ mod tests {
         let after = |seconds: &'static str| {
             HeaderMap::from_iter([("retry-after".parse().expect("a name"), seconds.parse().expect("a value"))])
         };
-        gate.pass(now).await.ok().expect("nothing is known").answered(429, &after("40"), now());
-        gate.pass(now).await.ok().expect("it waits").answered(429, &after("61"), now());
+        gate.pass(now).await.expect("nothing is known").answered(429, &after("40"), now());
+        gate.pass(now).await.expect("it waits").answered(429, &after("61"), now());
         assert_eq!(begun.elapsed().as_secs(), 40);
         let held = |outcome: Result<Pass<'_>, TransportError>| match outcome {
             Err(TransportError::Held { why, wait }) => (why, wait.as_secs()),
@@ -192,12 +192,12 @@ mod tests {
         assert_eq!(held(gate.pass(now).await), (Hold::RateLimit, 61));
         tokio::time::advance(Duration::from_secs(61)).await;
         for _ in 0..5 {
-            gate.pass(now).await.ok().expect("not open yet").failed(now());
+            gate.pass(now).await.expect("not open yet").failed(now());
         }
         assert_eq!(held(gate.pass(now).await), (Hold::Failing, 30));
         tokio::time::advance(Duration::from_secs(30)).await;
-        drop(gate.pass(now).await.ok().expect("a probe"));
-        gate.pass(now).await.ok().expect("another probe").answered(200, &HeaderMap::new(), now());
+        drop(gate.pass(now).await.expect("a probe"));
+        gate.pass(now).await.expect("another probe").answered(200, &HeaderMap::new(), now());
         assert!(gate.pass(now).await.is_ok());
     }
 }
