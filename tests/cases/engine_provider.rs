@@ -16,6 +16,7 @@ both! {
     no_key_is_shown_or_stored,
     providers_and_their_models_are_listed,
     a_provider_can_be_tried,
+    changed_settings_count_with_the_next_request,
 }
 
 const KEY: &str = "sk-canary-4711";
@@ -129,4 +130,28 @@ fn a_provider_can_be_tried(mode: Mode) {
     let settings = json!({"writeDelayMs": "soon"});
     let failed = works.host(&[]).call(&json!({"type": "provider.test", "settings": settings})).unwrap_err();
     assert_eq!(failed.place.as_deref(), Some("provider.test.settings.writeDelayMs"));
+}
+
+fn changed_settings_count_with_the_next_request(mode: Mode) {
+    let broken = || server(vec![Reply::Close(plain("500 X\r\nx-should-retry: false", "text/plain", "broken"))]);
+    let works = |text: &str| server(vec![Reply::Close(answer(&done(text)))]);
+    for way in ["httpProxy", "openAiBaseUrl"] {
+        let place = mode.remote(&broken(), KEY);
+        let host = place.host(&[]);
+        let session = host.start("go on");
+        let failed = host.ask("api_req_failed");
+        let wrong = json!({"type": "settings.set", "session": session, "values": {"httpProxy": "socks5://u:p@x"}});
+        host.call(&wrong).unwrap();
+        host.respond(failed, "yes").unwrap();
+        let told = host.until(|event| match &event.event {
+            Event::Ask(ask) if ask.kind == "api_req_failed" => Some((event.about, format!("{ask:?}"))),
+            _ => None,
+        });
+        assert!(told.1.contains("httpProxy"), "{}", told.1);
+        let mut values = json!({"httpProxy": null});
+        values[way] = json!(works(way));
+        host.call(&json!({"type": "settings.set", "session": session, "values": values})).unwrap();
+        host.respond(told.0, "yes").unwrap();
+        assert_eq!(host.completed(), way);
+    }
 }

@@ -171,10 +171,18 @@ fn certificates(settings: &Settings) -> Result<Option<PathBuf>, TransportError> 
 fn read_certificates(path: &Path) -> Result<Vec<Certificate>, TransportError> {
     use std::io::Read;
 
+    let failed = |error: std::io::Error| refused(CERTIFICATES, format!("{}: {error}", path.display()));
+    // Anything else, such as a pipe, might never end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(refused(CERTIFICATES, format!("{} is no file", path.display())));
+    }
     let mut pem = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(CERTIFICATES_LIMIT).read_to_end(&mut pem))
-        .map_err(|error| refused(CERTIFICATES, format!("{}: {error}", path.display())))?;
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(CERTIFICATES_LIMIT + 1).read_to_end(&mut pem).map_err(failed)?;
+    if pem.len() as u64 > CERTIFICATES_LIMIT {
+        let limit = CERTIFICATES_LIMIT >> 20;
+        return Err(refused(CERTIFICATES, format!("{} is larger than {limit} MiB", path.display())));
+    }
     match Certificate::from_pem_bundle(&pem) {
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(refused(CERTIFICATES, format!("{} holds no certificates in PEM form", path.display()))),

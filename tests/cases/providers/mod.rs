@@ -4,6 +4,8 @@ mod aws;
 mod dialect;
 mod gemini_cli;
 mod google;
+mod network;
+mod proxy;
 mod qwen_code;
 mod redirect;
 mod rows;
