@@ -15,7 +15,8 @@ use crate::protocol::failure::ErrorKind;
 use crate::protocol::json::Json;
 use crate::protocol::message::{ApiMessage, MessageContent, Role};
 use crate::protocol::request::{ModelList, ProviderTest, TokensCount};
-use crate::providers::models::fetch;
+use crate::providers::catalogue::ModelSource;
+use crate::providers::models::{fetch, find};
 use crate::providers::{ChatRequest, ModelInfo, Options, StreamChunk, catalogue, tokens};
 use crate::settings::Settings;
 use crate::task::host::SettingsSource;
@@ -53,29 +54,29 @@ pub async fn test(core: Arc<Core>, test: ProviderTest) -> Outcome {
         }
     }
     let ms = asked.elapsed().as_millis() as u64;
-    let name = settings.api_provider.as_deref().unwrap_or("anthropic");
+    let facts = catalogue::chosen(settings.api_provider.as_deref(), core.provider_surroundings());
+    let name = facts.map(|facts| facts.name).unwrap_or_default();
     Ok(json!({ "provider": name, "model": provider.model().id, "ms": ms }))
 }
 
-/// `model.list`: the built-in table, or the list that the provider publishes.
+/// `model.list`: the built-in table, what a row of the user describes, the list that the provider publishes.
 pub async fn models(core: Arc<Core>, request: ModelList) -> Outcome {
     let settings = with_changes(&core, request.settings, "model.list.settings")?;
-    let name = request.provider.or_else(|| settings.api_provider.clone()).unwrap_or_else(|| "anthropic".into());
-    let (own, _) = catalogue::of_user(core.provider_surroundings());
-    let Some(facts) = own.into_iter().chain(catalogue::builtin()).find(|facts| facts.name == name) else {
+    let surroundings = core.provider_surroundings();
+    let facts = match &request.provider {
+        Some(name) => catalogue::find(name, surroundings),
+        None => catalogue::chosen(settings.api_provider.as_deref(), surroundings),
+    };
+    let Some(facts) = facts else {
+        let name = request.provider.unwrap_or_default();
         return Err(RequestFailed {
             place: Some("model.list.provider".into()),
             ..RequestFailed::new(ErrorKind::InvalidRequest, format!("no provider `{name}`"))
         });
     };
-    let default_model = facts.default_model.as_deref().unwrap_or_default();
-    let shown = |list: &[(String, ModelInfo)]| -> Vec<Value> { list.iter().map(model).collect() };
-    if let Some(table) = catalogue::table(&name) {
-        let models = shown(&table.models);
-        return Ok(json!({"provider": name, "default_model": default_model, "fetched": false, "models": models}));
-    }
-    let surroundings = core.provider_surroundings();
+    let known = catalogue::known_models(&facts.name, surroundings);
     let list = match request.fetch {
+        _ if facts.models == ModelSource::Table => None,
         false => surroundings.lists.get(facts.list(), (surroundings.http.now)()),
         true => {
             let query = facts.query(Options::of(&settings));
@@ -83,8 +84,15 @@ pub async fn models(core: Arc<Core>, request: ModelList) -> Outcome {
             Some(list.map_err(|error| provider_failed(&error))?)
         }
     };
-    let models = list.as_deref().map(|list| shown(list)).unwrap_or_default();
-    Ok(json!({"provider": name, "default_model": default_model, "fetched": list.is_some(), "models": models}))
+    // What the user's own row says of a model counts.
+    let others = list.iter().flat_map(|list| list.iter()).filter(|(id, _)| find(&known, id).is_none());
+    let models: Vec<Value> = known.iter().chain(others).map(model).collect();
+    Ok(json!({
+        "provider": facts.name,
+        "default_model": facts.default_model.as_deref().unwrap_or_default(),
+        "fetched": list.is_some(),
+        "models": models,
+    }))
 }
 
 /// `tokens.count`: the tokens of a text, and what sessions take it for (spec 07 §4).

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::compatible::{self, Row};
-use super::create::user_rows;
-use super::models;
+use super::compatible::{self, List, Row};
+use super::create::{DEFAULT, canonical, user_rows};
 use super::models::fetch::{OLLAMA_CONTEXT, Query};
+use super::models::{self, ModelList};
 use super::openrouter;
 use super::options::Options;
 use super::{Surroundings, names};
@@ -56,12 +56,19 @@ pub struct ProviderFacts {
     pub default_model: Option<Cow<'static, str>>,
     /// Where its models come from.
     pub models: ModelSource,
+    /// The list that a row names.
+    #[serde(skip)]
+    list: Option<List>,
 }
 
 impl ProviderFacts {
     /// Name under which its list of models is fetched and kept.
     pub fn list(&self) -> &str {
-        if self.name == KILOCODE { openrouter::KILOCODE_LIST } else { &self.name }
+        match &self.list {
+            Some(list) => &list.of,
+            None if self.name == KILOCODE => openrouter::KILOCODE_LIST,
+            None => &self.name,
+        }
     }
 
     /// With what its list of models is asked for, by these options.
@@ -69,8 +76,10 @@ impl ProviderFacts {
         if self.name == KILOCODE {
             return openrouter::kilocode_query(options);
         }
-        let key = self.key.as_deref().filter(|key| is_secret(key)).and_then(|key| options.secret(key));
-        let base_url = self.address_setting.as_deref().and_then(|key| options.filled(key)).map(str::to_owned);
+        let asked_with = self.key.as_deref().filter(|_| self.list.as_ref().is_none_or(|list| list.key));
+        let key = asked_with.filter(|key| is_secret(key)).and_then(|key| options.secret(key));
+        let set = self.address_setting.as_deref().and_then(|key| options.filled(key));
+        let base_url = set.or(self.address.as_deref().filter(|_| self.list.is_some())).map(str::to_owned);
         let context =
             options.value(OLLAMA_CONTEXT).and_then(serde_json::Value::as_u64).filter(|_| self.name == "ollama");
         Query { key, base_url, context }
@@ -324,6 +333,33 @@ pub fn of_user(surroundings: &Surroundings) -> (Vec<ProviderFacts>, Vec<String>)
     (facts, rows.bad.iter().map(|problem| problem.in_words(&surroundings.wording)).collect())
 }
 
+/// Facts of one provider, built in or the user's own.
+pub fn find(name: &str, surroundings: &Surroundings) -> Option<ProviderFacts> {
+    let name = canonical(name);
+    let rows = user_rows(surroundings);
+    match rows.good.get(name) {
+        Some(row) => Some(of_row(name, row)),
+        None => builtin().into_iter().find(|facts| facts.name == name),
+    }
+}
+
+/// Facts of the provider that a profile with this `apiProvider` uses (spec 07 §1.1).
+pub fn chosen(api_provider: Option<&str>, surroundings: &Surroundings) -> Option<ProviderFacts> {
+    api_provider.and_then(|name| find(name, surroundings)).or_else(|| find(DEFAULT, surroundings))
+}
+
+/// The models of a provider that are known without asking it: those its row describes, then those of its table.
+pub fn known_models(name: &str, surroundings: &Surroundings) -> ModelList {
+    let rows = user_rows(surroundings);
+    let Some(row) = rows.good.get(name).or_else(|| compatible::built_in().good.get(name)) else {
+        return table(name).map(|table| table.models.clone()).unwrap_or_default();
+    };
+    let mut known: ModelList = row.models.clone().into_iter().collect();
+    let listed = row.known_table().map(|table| table.models.as_slice()).unwrap_or_default();
+    known.extend(listed.iter().filter(|(id, _)| !row.models.contains_key(id)).cloned());
+    known
+}
+
 /// The built-in models of a provider, if it has such a table.
 pub fn table(provider: &str) -> Option<&'static models::ModelTable> {
     // Two tables by the vendor's lines; the international one is the default.
@@ -346,6 +382,7 @@ fn native(native: &Native) -> ProviderFacts {
         model: given(native.model),
         default_model: default_model.map(Into::into),
         models: native.models,
+        list: None,
     }
 }
 
@@ -367,5 +404,6 @@ fn of_row(name: &str, row: &Row) -> ProviderFacts {
             row if row.table.is_some() || row.variant.is_some() || !row.models.is_empty() => ModelSource::Table,
             _ => ModelSource::Free,
         },
+        list: row.list.clone(),
     }
 }

@@ -56,13 +56,17 @@ const ELSEWHERE: [(&str, &str); 2] =
 /// Another name of a provider: the one its list of models has (spec 07 §1.1).
 const ALIAS: (&str, &str) = ("kilocode-openrouter", "kilocode");
 
-/// Builds the provider that `settings` name; absent means Anthropic. Opens no connection.
+/// The provider when the profile names none, or one that nothing describes (spec 07 §1.1).
+pub(super) const DEFAULT: &str = "anthropic";
+
+/// Builds the provider that `settings` name; absent or unknown means Anthropic. Opens no connection.
 ///
 /// A row of the user's own tables that says so comes before code, code before rows (`compatible`).
 ///
 /// # Errors
-/// A provider that nothing describes (`provider.not_available`) or a row that is wrong (`provider.invalid_row`), by name; a
-/// setting the provider cannot work with, or a secret in a variable that is not set.
+/// A provider whose row in the user's own tables is wrong (`provider.invalid_row`), by name: a prompt that was meant for the
+/// user's server goes to no one else. One that only exists inside an editor; a setting the provider cannot work with, or a
+/// secret in a variable that is not set.
 pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
     if !keys::refer(&settings.secrets) {
         return build(settings, surroundings);
@@ -79,8 +83,7 @@ pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dy
 fn build(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
     let http = surroundings.http.for_profile(settings, &surroundings.environment);
     let surroundings = &Surroundings { http, ..surroundings.clone() };
-    let name = settings.api_provider.as_deref().unwrap_or("anthropic");
-    let name = if name == ALIAS.0 { ALIAS.1 } else { name };
+    let name = canonical(settings.api_provider.as_deref().unwrap_or(DEFAULT));
     let own = user_rows(surroundings);
     if let Some(row) = own.good.get(name) {
         return compatible::build(row.clone(), settings, surroundings);
@@ -98,8 +101,13 @@ fn build(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Pro
     // A file that cannot be read at all may be the one with the row.
     match own.bad.iter().find(|problem| problem.provider == name || problem.provider.is_empty()) {
         Some(problem) => Err(ProviderError::new(problem.in_words(wording))),
-        None => Err(ProviderError::worded(wording, "provider.not_available", &[("provider", name)])),
+        None => Ok(Arc::new(AnthropicProvider::new(settings, surroundings))),
     }
+}
+
+/// The name under which a provider is described.
+pub(super) fn canonical(name: &str) -> &str {
+    if name == ALIAS.0 { ALIAS.1 } else { name }
 }
 
 /// Names of all built-in providers: those with code, then those of the table.

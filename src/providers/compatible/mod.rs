@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};
 
-pub use row::{Family, Row};
+pub use row::{Family, List, Row};
 pub use rows::{Rows, built_in, of_user};
 
 use bill::Bill;

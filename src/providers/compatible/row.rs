@@ -8,7 +8,7 @@ use super::pattern::Pattern;
 use super::rule::{AnswerRule, RequestRule};
 use crate::providers::ModelInfo;
 use crate::providers::http::HeaderName;
-use crate::providers::models;
+use crate::providers::models::{self, ModelTable};
 use crate::settings::secrets::is_secret;
 
 /// One provider. Keys and defaults are described at the top of `compatible.toml`.
@@ -96,7 +96,7 @@ pub enum UnknownModel {
 }
 
 /// A published list of models.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct List {
     pub of: String,
@@ -143,13 +143,17 @@ impl Row {
 
     /// The model when the profile names none.
     pub fn default_model_id(&self) -> &str {
-        let variant = self.variant.as_ref().and_then(|variant| variant.choices.get(&variant.default));
-        let table = self.table.as_ref().or(variant.map(|choice| &choice.table));
-        let listed = table.and_then(|table| models::table(table)).map(|table| table.default_model.as_str());
+        let listed = self.known_table().map(|table| table.default_model.as_str());
         let list = self.list.as_ref().and_then(|list| models::dynamic(&list.of));
         let published = list.map(|list| list.default_model.as_str());
         let own = self.models.keys().next().map(String::as_str);
         self.default_model.as_deref().or(listed).or(published).or(own).unwrap_or("")
+    }
+
+    /// The built-in table of its models, where the profile does not choose another.
+    pub fn known_table(&self) -> Option<&'static ModelTable> {
+        let variant = self.variant.as_ref().and_then(|variant| variant.choices.get(&variant.default));
+        self.table.as_ref().or(variant.map(|choice| &choice.table)).and_then(|table| models::table(table))
     }
 
     /// What becomes of an id that is not listed.

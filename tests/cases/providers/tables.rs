@@ -11,6 +11,7 @@ use lapce_ai::settings::Settings;
 use serde_json::{Value, json};
 
 use super::dialect::{self, Part};
+use super::redirect::{MEANT_FOR, Redirect};
 use super::server::{Answer, End, Reply, Server};
 
 fn surroundings(tables: &Path) -> Surroundings {
@@ -98,7 +99,10 @@ retries = 'many'
         ("groq", Ok("moonshotai/kimi-k2-instruct-0905")),
         ("xai", Ok("mine")),
         ("wrong", Err(vec!["provider.invalid_row", "a.toml", "(\"line\", \"15\")", "retries"])),
-        ("nowhere", Err(vec!["provider.not_available", "nowhere"])),
+        // What nothing describes is Anthropic; what only an editor has is an error.
+        ("nowhere", Ok("claude-sonnet-4-20250514")),
+        ("vscode-lm", Err(vec!["provider.vscode_lm.unavailable"])),
+        ("fake-ai", Err(vec!["provider.fake_ai.unavailable"])),
         ("sambanova", Err(vec!["provider.key_required", "SambaNova"])),
     ] {
         let built = build(json!({"apiProvider": name, "groqApiKey": "k"}), folder.path());
@@ -109,5 +113,62 @@ retries = 'many'
             }
             (built, expected) => panic!("{name}: {built:?}, not {expected:?}"),
         }
+    }
+    // A file that cannot be read may be the one with the row.
+    std::fs::write(folder.path().join("b.toml"), "[").expect("a file");
+    let error = build(json!({"apiProvider": "nowhere"}), folder.path()).err().expect("an error");
+    assert!(error.message.contains("provider.invalid_row") && error.message.contains("b.toml"), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_address_or_key_counts_as_not_set() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(|_| None, Arc::new(|_, _| Reply::Nothing)).await;
+    for (settings, meant_for, key) in [
+        (
+            json!({"apiProvider": "deepseek", "deepSeekBaseUrl": "", "deepSeekApiKey": "k"}),
+            "https://api.deepseek.com",
+            "Bearer k",
+        ),
+        (
+            json!({"apiProvider": "doubao", "doubaoBaseUrl": "", "doubaoApiKey": "k"}),
+            "https://ark.cn-beijing.volces.com",
+            "Bearer k",
+        ),
+        (
+            json!({"apiProvider": "moonshot", "moonshotBaseUrl": "", "moonshotApiKey": ""}),
+            "https://api.moonshot.ai",
+            "Bearer not-provided",
+        ),
+        (
+            json!({"apiProvider": "openai", "openAiBaseUrl": "", "openAiApiKey": "k", "openAiModelId": "m"}),
+            "https://api.openai.com",
+            "Bearer k",
+        ),
+        (
+            json!({"apiProvider": "litellm", "litellmBaseUrl": "", "litellmApiKey": ""}),
+            "http://localhost:4000",
+            "Bearer dummy-key",
+        ),
+    ] {
+        let settings: Settings = serde_json::from_value(settings).expect("settings");
+        let transport = Redirect { inner: Arc::new(Client::default()), origin: server.origin.clone() };
+        let http = Http::new(Arc::new(transport), Arc::new(|| SystemTime::UNIX_EPOCH), Arc::new(|| 0.0));
+        let surroundings = Surroundings { http, ..surroundings(folder.path()) };
+        let provider = create(&settings, &surroundings).expect("a provider");
+        let answer = provider.complete("?").await;
+        assert!(answer.is_err(), "{answer:?}");
+        let sent = server.requests().pop().expect("a request");
+        assert_eq!(
+            (sent.header(MEANT_FOR), sent.header("authorization")),
+            (Some(meant_for), Some(key)),
+            "{settings:?}"
+        );
+    }
+    // Where a key is needed, an empty one is none.
+    for name in ["groq", "zai"] {
+        let profile = json!({"apiProvider": name, "groqApiKey": "", "zaiApiKey": ""});
+        let error = build(profile, folder.path()).err().expect("an error");
+        assert!(error.message.contains("provider.key_required"), "{name}: {error}");
     }
 }
