@@ -322,8 +322,8 @@ const NATIVE: &[Native] = &[
 
 /// Facts of all built-in providers, in listing order: those with code, then those of the table.
 pub fn builtin() -> Vec<ProviderFacts> {
-    let natives = NATIVE.iter().filter(|native| names().any(|name| name == native.name)).map(native);
-    natives.chain(compatible::built_in().good.iter().map(|(name, row)| of_row(name, row))).collect()
+    let rows = compatible::built_in().good.iter().map(|(name, row)| of_row(name, row));
+    NATIVE.iter().map(native).chain(rows).collect()
 }
 
 /// Facts of the providers in the user's own tables, and what is wrong there, in words.

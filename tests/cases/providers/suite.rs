@@ -126,9 +126,8 @@ where
     let complaints = runtime.block_on(async {
         // One provider alone, by its name, while it is being built.
         let wanted = std::env::var("LAPCE_AI_PROVIDER").ok();
-        let known: Vec<&str> = lapce_ai::providers::names().collect();
-        let rows = all(home.path()).into_iter().filter(|row| known.contains(&row.name));
-        let checks = rows.filter(|row| wanted.as_deref().is_none_or(|name| name == row.name)).map(|row| {
+        let rows = all(home.path()).into_iter().filter(|row| wanted.as_deref().is_none_or(|name| name == row.name));
+        let checks = rows.map(|row| {
             let row = Arc::new(row);
             let check = check(row.clone(), home.path().to_owned());
             async move {
