@@ -10,7 +10,7 @@ use super::models::fetch::{OLLAMA_CONTEXT, Query};
 use super::models::{self, ModelList};
 use super::openrouter;
 use super::options::Options;
-use super::{Surroundings, names};
+use super::Surroundings;
 use crate::settings::secrets::is_secret;
 
 /// The provider whose list of models has another name, and whose address its token tells.
