@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::Surroundings;
 use super::compatible::{self, List, Row};
 use super::create::{DEFAULT, canonical, user_rows};
 use super::models::fetch::{OLLAMA_CONTEXT, Query};
 use super::models::{self, ModelList};
 use super::openrouter;
 use super::options::Options;
-use super::Surroundings;
 use crate::settings::secrets::is_secret;
 
 /// The provider whose list of models has another name, and whose address its token tells.
@@ -99,6 +99,19 @@ struct Native {
     models: ModelSource,
 }
 
+/// What is left out below.
+const NOTHING: Native = Native {
+    name: "",
+    title: "",
+    api: "",
+    address: "",
+    address_setting: "",
+    key: "",
+    environment: &[],
+    model: "",
+    models: ModelSource::Free,
+};
+
 /// In the order in which people look for them.
 const NATIVE: &[Native] = &[
     Native {
@@ -132,7 +145,7 @@ const NATIVE: &[Native] = &[
         key: "openAiApiKey",
         environment: &["OPENAI_ORG_ID", "OPENAI_PROJECT_ID"],
         model: "openAiModelId",
-        models: ModelSource::Free,
+        ..NOTHING
     },
     Native {
         name: "gemini",
@@ -141,9 +154,9 @@ const NATIVE: &[Native] = &[
         address: "https://generativelanguage.googleapis.com",
         address_setting: "googleGeminiBaseUrl",
         key: "geminiApiKey",
-        environment: &[],
         model: "apiModelId",
         models: ModelSource::Table,
+        ..NOTHING
     },
     Native {
         name: "vertex",
@@ -180,11 +193,10 @@ const NATIVE: &[Native] = &[
         title: "xAI",
         api: "chat completions",
         address: "https://api.x.ai/v1",
-        address_setting: "",
         key: "xaiApiKey",
-        environment: &[],
         model: "apiModelId",
         models: ModelSource::Table,
+        ..NOTHING
     },
     Native {
         name: "openrouter",
@@ -193,9 +205,9 @@ const NATIVE: &[Native] = &[
         address: "https://openrouter.ai/api/v1",
         address_setting: "openRouterBaseUrl",
         key: "openRouterApiKey",
-        environment: &[],
         model: "openRouterModelId",
         models: ModelSource::Fetched,
+        ..NOTHING
     },
     Native {
         name: "mistral",
@@ -204,9 +216,9 @@ const NATIVE: &[Native] = &[
         address: "https://api.mistral.ai",
         address_setting: "mistralCodestralUrl",
         key: "mistralApiKey",
-        environment: &[],
         model: "apiModelId",
         models: ModelSource::Table,
+        ..NOTHING
     },
     Native {
         name: "ollama",
@@ -225,99 +237,68 @@ const NATIVE: &[Native] = &[
         api: "chat completions",
         address: "http://localhost:1234",
         address_setting: "lmStudioBaseUrl",
-        key: "",
-        environment: &[],
         model: "lmStudioModelId",
         models: ModelSource::Fetched,
+        ..NOTHING
     },
     Native {
         name: "cerebras",
         title: "Cerebras",
         api: "chat completions",
         address: "https://api.cerebras.ai/v1",
-        address_setting: "",
         key: "cerebrasApiKey",
-        environment: &[],
         model: "apiModelId",
         models: ModelSource::Table,
+        ..NOTHING
     },
     Native {
         name: "claude-code",
         title: "Claude Code",
         api: "the `claude` program",
-        address: "",
-        address_setting: "",
-        key: "",
         environment: &["CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_USE_VERTEX"],
         model: "apiModelId",
         models: ModelSource::Table,
+        ..NOTHING
     },
     Native {
         name: "gemini-cli",
         title: "Gemini CLI account",
         api: "Gemini",
         address: "https://cloudcode-pa.googleapis.com",
-        address_setting: "",
         key: "geminiCliOAuthPath",
         environment: &["GOOGLE_CLOUD_PROJECT"],
         model: "apiModelId",
         models: ModelSource::Table,
+        ..NOTHING
     },
     Native {
         name: "qwen-code",
         title: "Qwen Code account",
         api: "chat completions",
         address: "https://dashscope.aliyuncs.com/compatible-mode/v1",
-        address_setting: "",
         key: "qwenCodeOauthPath",
-        environment: &[],
         model: "apiModelId",
         models: ModelSource::Table,
+        ..NOTHING
     },
     Native {
         name: "kilocode",
         title: "Kilo Code gateway",
         api: "chat completions",
         address: "https://api.kilocode.ai/api/openrouter/",
-        address_setting: "",
         key: "kilocodeToken",
-        environment: &[],
         model: "kilocodeModel",
         models: ModelSource::Fetched,
+        ..NOTHING
     },
     Native {
         name: "virtual-quota-fallback",
         title: "Several profiles in order",
         api: "that of the profile in use",
-        address: "",
-        address_setting: "",
-        key: "",
-        environment: &[],
-        model: "",
-        models: ModelSource::Free,
+        ..NOTHING
     },
-    Native {
-        name: "human-relay",
-        title: "Human relay",
-        api: "copy and paste",
-        address: "",
-        address_setting: "",
-        key: "",
-        environment: &[],
-        model: "",
-        models: ModelSource::Free,
-    },
-    Native {
-        name: "replay",
-        title: "Recorded transcript",
-        api: "a file (docs/replay.md)",
-        address: "",
-        address_setting: "",
-        key: "",
-        environment: &[],
-        model: "",
-        models: ModelSource::Free,
-    },
+    Native { name: "human-relay", title: "Human relay", api: "copy and paste", ..NOTHING },
+    Native { name: "replay", title: "Recorded transcript", api: "a file (docs/replay.md)", ..NOTHING },
 ];
 
 /// Facts of all built-in providers, in listing order: those with code, then those of the table.

@@ -65,4 +65,9 @@ impl Surroundings {
             notify: Arc::new(|_| {}),
         }
     }
+
+    /// The file that a setting names: `~/` means the home folder.
+    pub fn user_file(&self, path: &str) -> PathBuf {
+        path.strip_prefix("~/").map_or_else(|| PathBuf::from(path), |inner| self.home.join(inner))
+    }
 }

@@ -45,13 +45,7 @@ struct Client {
 impl Login {
     /// The login in `file`, or in Gemini CLI's own place; `~/` means the home folder.
     pub fn new(file: Option<&str>, surroundings: &Surroundings) -> Login {
-        let file = match file {
-            Some(file) => match file.strip_prefix("~/") {
-                Some(inner) => surroundings.home.join(inner),
-                None => PathBuf::from(file),
-            },
-            None => surroundings.home.join(".gemini/oauth_creds.json"),
-        };
+        let file = surroundings.user_file(file.unwrap_or("~/.gemini/oauth_creds.json"));
         Login { file, http: surroundings.http.clone(), kept: Mutex::default(), client: OnceCell::new() }
     }
 

@@ -44,13 +44,7 @@ pub struct Access {
 impl Login {
     /// The login in `file`, or in Qwen Code's own place; `~/` means the home folder.
     pub fn new(file: Option<&str>, surroundings: &Surroundings) -> Login {
-        let file = match file {
-            Some(file) => match file.strip_prefix("~/") {
-                Some(inner) => surroundings.home.join(inner),
-                None => PathBuf::from(file),
-            },
-            None => surroundings.home.join(".qwen/oauth_creds.json"),
-        };
+        let file = surroundings.user_file(file.unwrap_or("~/.qwen/oauth_creds.json"));
         let Surroundings { http, wording, .. } = surroundings;
         Login { file, http: http.clone(), wording: wording.clone(), kept: Mutex::default() }
     }
