@@ -24,6 +24,8 @@ mod error;
 mod failure;
 pub mod fallback;
 pub mod frames;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gemini;
 mod gemini_cli;
 pub mod http;

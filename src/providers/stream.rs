@@ -1,10 +1,14 @@
 //! From the bytes of a streamed answer to chunks: what all providers that stream share, whatever frames they send.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bumpalo::Bump;
+use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt};
 
 use super::frames::{Fault, FrameError, Framing, Sse};
 use super::http::{BodyStream, TransportError};
@@ -23,12 +27,17 @@ pub enum Flow {
 }
 
 /// Turns frames into chunks, server-sent events if nothing else is said. No I/O.
-pub trait EventDecoder<F: Framing = Sse>: Send + 'static {
-    /// Takes the next event.
+pub trait EventDecoder<F: Framing = Sse>: Send + Unpin + 'static {
+    /// Takes the next event. `arena` holds what must be unescaped or joined to be read; it is emptied after each event.
     ///
     /// # Errors
     /// An event that is or reports a failure; it ends the answer.
-    fn event(&mut self, event: &F::Frame<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError>;
+    fn event(
+        &mut self,
+        event: &F::Frame<'_>,
+        arena: &Bump,
+        out: &mut VecDeque<StreamChunk>,
+    ) -> Result<Flow, ProviderError>;
 
     /// The answer has ended without failure.
     fn end(&mut self, out: &mut VecDeque<StreamChunk>);
@@ -50,11 +59,12 @@ pub fn answer<F: Framing, D: EventDecoder<F>>(
         state: State::Start(start),
         frames: F::default(),
         decoder,
+        arena: Bump::new(),
         ready: VecDeque::new(),
         failure: None,
         wording,
     };
-    stream::unfold(reader, |mut reader| async move { reader.next().await.map(|item| (item, reader)) }).boxed()
+    reader.boxed()
 }
 
 enum State {
@@ -67,47 +77,59 @@ struct Reader<F, D> {
     state: State,
     frames: F,
     decoder: D,
+    /// Scratch of the decoder, for the whole answer.
+    arena: Bump,
     ready: VecDeque<StreamChunk>,
     failure: Option<ProviderError>,
     wording: Wording,
 }
 
-impl<F: Framing, D: EventDecoder<F>> Reader<F, D> {
-    async fn next(&mut self) -> Option<Result<StreamChunk, ProviderError>> {
+impl<F: Framing, D: EventDecoder<F>> Stream for Reader<F, D> {
+    type Item = Result<StreamChunk, ProviderError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
         loop {
-            if let Some(chunk) = self.ready.pop_front() {
-                return Some(Ok(chunk));
+            if let Some(chunk) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(chunk)));
             }
-            if let Some(failure) = self.failure.take() {
-                self.state = State::Ended;
-                return Some(Err(failure));
+            if let Some(failure) = this.failure.take() {
+                this.state = State::Ended;
+                return Poll::Ready(Some(Err(failure)));
             }
-            match &mut self.state {
-                State::Ended => return None,
-                State::Start(start) => match start.await {
-                    Ok(body) => self.state = State::Body(body),
-                    Err(failure) => self.failure = Some(failure),
+            match &mut this.state {
+                State::Ended => return Poll::Ready(None),
+                State::Start(start) => match ready!(start.poll_unpin(context)) {
+                    Ok(body) => this.state = State::Body(body),
+                    Err(failure) => this.failure = Some(failure),
                 },
                 State::Body(body) => {
-                    let piece = body.next().await;
-                    let flow = match piece {
-                        Some(Ok(bytes)) => {
-                            self.frames.push(&bytes);
-                            self.read_frames()
-                        }
-                        Some(Err(error)) => Err(interrupted(&error, &self.wording)),
-                        None => {
-                            self.state = State::Ended;
-                            self.read_cut_frame()
-                        }
-                    };
-                    match flow {
-                        Ok(Flow::Continue) => {}
-                        Ok(Flow::End) => self.finish(),
-                        Err(failure) => self.failure = Some(self.decoder.failed(failure, &mut self.ready)),
-                    }
+                    let piece = ready!(body.poll_next_unpin(context));
+                    this.take(piece);
                 }
             }
+        }
+    }
+}
+
+impl<F: Framing, D: EventDecoder<F>> Reader<F, D> {
+    /// Takes the next piece of the body, or its end.
+    fn take(&mut self, piece: Option<Result<Bytes, TransportError>>) {
+        let flow = match piece {
+            Some(Ok(bytes)) => {
+                self.frames.push(&bytes);
+                self.read_frames()
+            }
+            Some(Err(error)) => Err(interrupted(&error, &self.wording)),
+            None => {
+                self.state = State::Ended;
+                self.read_cut_frame()
+            }
+        };
+        match flow {
+            Ok(Flow::Continue) => {}
+            Ok(Flow::End) => self.finish(),
+            Err(failure) => self.failure = Some(self.decoder.failed(failure, &mut self.ready)),
         }
     }
 
@@ -116,7 +138,8 @@ impl<F: Framing, D: EventDecoder<F>> Reader<F, D> {
             match self.frames.next_frame() {
                 Ok(None) => return Ok(Flow::Continue),
                 Ok(Some(frame)) => {
-                    if self.decoder.event(&frame, &mut self.ready)? == Flow::End {
+                    self.arena.reset();
+                    if self.decoder.event(&frame, &self.arena, &mut self.ready)? == Flow::End {
                         return Ok(Flow::End);
                     }
                 }
@@ -129,7 +152,7 @@ impl<F: Framing, D: EventDecoder<F>> Reader<F, D> {
     fn read_cut_frame(&mut self) -> Result<Flow, ProviderError> {
         match self.frames.finish() {
             Ok(None) => Ok(Flow::End),
-            Ok(Some(frame)) => self.decoder.event(&frame, &mut self.ready).map(|_| Flow::End),
+            Ok(Some(frame)) => self.decoder.event(&frame, &self.arena, &mut self.ready).map(|_| Flow::End),
             Err(error) => Err(no_frame(&error, &self.wording)),
         }
     }
@@ -168,8 +191,7 @@ fn no_frame(error: &FrameError, wording: &Wording) -> ProviderError {
 mod tests {
     use super::super::frames::SseEvent;
     use super::*;
-    use bytes::Bytes;
-    use futures::FutureExt;
+    use futures::stream;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -177,7 +199,12 @@ mod tests {
     struct Echo;
 
     impl EventDecoder for Echo {
-        fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+        fn event(
+            &mut self,
+            event: &SseEvent<'_>,
+            _: &Bump,
+            out: &mut VecDeque<StreamChunk>,
+        ) -> Result<Flow, ProviderError> {
             if event.data == "[DONE]" {
                 return Ok(Flow::End);
             }

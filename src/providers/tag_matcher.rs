@@ -1,6 +1,8 @@
 //! Splits a stream at an XML tag at its beginning (spec 01 §7): how reasoning is told from text in providers that send
 //! `<think>…</think>`. Any split of the stream into chunks gives the same text.
 
+use std::vec::Drain;
+
 /// A piece of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -51,7 +53,7 @@ impl TagMatcher {
     }
 
     /// Takes a chunk; gives what is certain by now. The beginning of what may be a tag waits.
-    pub fn update(&mut self, chunk: &str) -> Vec<Piece> {
+    pub fn update(&mut self, chunk: &str) -> Drain<'_, Piece> {
         let mut rest = chunk;
         while !rest.is_empty() {
             let (plain, tail) = rest.split_at(self.plain(rest));
@@ -65,7 +67,7 @@ impl TagMatcher {
             characters.next().into_iter().for_each(|character| self.take(character));
             rest = characters.as_str();
         }
-        std::mem::take(&mut self.pieces)
+        self.pieces.drain(..)
     }
 
     /// Bytes at the front that need not be looked at one by one, because no tag can begin in them.
@@ -78,9 +80,9 @@ impl TagMatcher {
     }
 
     /// The stream is over: gives what waited.
-    pub fn finish(&mut self) -> Vec<Piece> {
+    pub fn finish(&mut self) -> Drain<'_, Piece> {
         self.collect();
-        std::mem::take(&mut self.pieces)
+        self.pieces.drain(..)
     }
 
     fn take(&mut self, character: char) {
@@ -146,7 +148,8 @@ mod tests {
 
     fn pieces(chunks: &[&str]) -> Vec<(bool, String)> {
         let mut matcher = TagMatcher::new("think", 0);
-        let mut pieces: Vec<Piece> = chunks.iter().flat_map(|chunk| matcher.update(chunk)).collect();
+        let mut pieces = Vec::new();
+        chunks.iter().for_each(|chunk| pieces.extend(matcher.update(chunk)));
         pieces.extend(matcher.finish());
         pieces.into_iter().map(|piece| (piece.matched, piece.data)).collect()
     }

@@ -18,12 +18,12 @@ impl Default for ThinkMatcher {
 impl ThinkMatcher {
     /// Takes a delta and appends its chunks to `out`.
     pub fn update(&mut self, text: &str, out: &mut impl Extend<StreamChunk>) {
-        out.extend(self.0.update(text).into_iter().map(chunk));
+        out.extend(self.0.update(text).map(chunk));
     }
 
     /// Gives out what was held back, at the end of the stream.
     pub fn finish(&mut self, out: &mut impl Extend<StreamChunk>) {
-        out.extend(self.0.finish().into_iter().map(chunk));
+        out.extend(self.0.finish().map(chunk));
     }
 }
 

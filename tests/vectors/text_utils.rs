@@ -127,8 +127,9 @@ fn matched(input: &Value) -> Value {
     let pieces = |pieces: Vec<Piece>| -> Value {
         pieces.into_iter().map(|piece| json!({"data": piece.data, "matched": piece.matched})).collect()
     };
-    let steps: Vec<Value> = strings(&input["chunks"]).into_iter().map(|chunk| pieces(matcher.update(chunk))).collect();
-    json!({"steps": steps, "final": pieces(matcher.finish())})
+    let steps: Vec<Value> =
+        strings(&input["chunks"]).into_iter().map(|chunk| pieces(matcher.update(chunk).collect())).collect();
+    json!({"steps": steps, "final": pieces(matcher.finish().collect())})
 }
 
 fn xml_result(result: Result<serde_json::Map<String, Value>, xml::XmlError>) -> Value {

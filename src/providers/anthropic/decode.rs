@@ -1,13 +1,13 @@
 //! Answers of Anthropic's API, streamed and whole (spec 07 §9); also those of Claude on Vertex AI (§14.2).
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use bumpalo::Bump;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::frames::SseEvent;
-use crate::providers::loose::{loose, object};
+use crate::providers::loose::{Text, object};
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{ModelInfo, ProviderError, StreamChunk, Usage, Wording, cost};
 
@@ -61,7 +61,12 @@ impl ClaudeDecoder {
 }
 
 impl EventDecoder for ClaudeDecoder {
-    fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+    fn event(
+        &mut self,
+        event: &SseEvent<'_>,
+        arena: &Bump,
+        out: &mut VecDeque<StreamChunk>,
+    ) -> Result<Flow, ProviderError> {
         if event.event == "error" {
             return Err(ProviderError::new(event.data));
         }
@@ -69,10 +74,10 @@ impl EventDecoder for ClaudeDecoder {
             return Ok(Flow::Continue);
         }
         if event.event == "content_block_delta"
-            && let Ok(BlockDelta { kind: Cow::Borrowed("content_block_delta"), delta }) =
-                serde_json::from_str(event.data)
+            && let Ok(BlockDelta { kind, delta }) = serde_json::from_str(event.data)
+            && kind.read(arena) == "content_block_delta"
         {
-            out.extend(delta.chunk());
+            out.extend(delta.chunk(arena));
             return Ok(Flow::Continue);
         }
         let event: Value = serde_json::from_str(event.data).map_err(|error| {
@@ -115,8 +120,8 @@ impl EventDecoder for ClaudeDecoder {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct BlockDelta<'a> {
-    #[serde(borrow, rename = "type", deserialize_with = "loose")]
-    kind: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
     #[serde(borrow, deserialize_with = "object")]
     delta: Delta<'a>,
 }
@@ -124,18 +129,18 @@ struct BlockDelta<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Delta<'a> {
-    #[serde(borrow, rename = "type", deserialize_with = "loose")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, deserialize_with = "loose")]
-    text: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "loose")]
-    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    text: Text<'a>,
+    #[serde(borrow)]
+    thinking: Text<'a>,
 }
 
 impl Delta<'_> {
-    fn chunk(self) -> Option<StreamChunk> {
-        let kind = shown_kind(&self.kind)?;
-        Some(kind(self.text.or(self.thinking).unwrap_or_default().into_owned()))
+    fn chunk(self, arena: &Bump) -> Option<StreamChunk> {
+        let kind = shown_kind(self.kind.read(arena))?;
+        Some(kind(self.text.present().unwrap_or(self.thinking).into_string()))
     }
 }
 
@@ -177,7 +182,7 @@ mod tests {
     fn feed(decoder: &mut ClaudeDecoder, event: &str, data: &Value) -> Result<Vec<StreamChunk>, ProviderError> {
         let mut out = VecDeque::new();
         let data = data.to_string();
-        decoder.event(&SseEvent { event, data: data.as_str() }, &mut out)?;
+        decoder.event(&SseEvent { event, data: data.as_str() }, &Bump::new(), &mut out)?;
         Ok(out.into())
     }
 
@@ -227,7 +232,7 @@ mod tests {
         let failure = feed(&mut decoder(true), "error", &reported).expect_err("a failure");
         assert_eq!((failure.message, failure.status), (reported.to_string(), None));
         let broken = SseEvent { event: "message_start", data: "{" };
-        let failure = decoder(true).event(&broken, &mut VecDeque::new()).expect_err("a failure");
+        let failure = decoder(true).event(&broken, &Bump::new(), &mut VecDeque::new()).expect_err("a failure");
         assert_eq!(failure.message, "provider.invalid_answer");
     }
 

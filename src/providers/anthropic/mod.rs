@@ -3,7 +3,7 @@
 //! `options` reads the profile, `request` builds bodies, `decode` reads answers; this file joins them. Claude on Vertex AI
 //! uses [`ClaudeDecoder`], [`shared_body`] and [`wire_id`] too.
 
-mod decode;
+pub(super) mod decode;
 mod options;
 mod request;
 

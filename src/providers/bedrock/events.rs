@@ -5,16 +5,17 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fmt;
 
+use bumpalo::Bump;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::MapAccess;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::error;
 use crate::ecma::trim;
-use crate::providers::frames::{EventMessage, EventStream};
+use crate::providers::frames::{EventMessage, EventStream, text};
+use crate::providers::loose::{Loose, Object, Text, Wanted};
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{ProviderError, StreamChunk, Usage, Wording};
 
@@ -38,28 +39,27 @@ impl ConverseDecoder {
         ConverseDecoder { wording }
     }
 
-    fn parse<'de, T: Deserialize<'de>>(&self, payload: &'de [u8]) -> Result<T, ProviderError> {
-        serde_json::from_slice(payload).map_err(|cause| error::not_json(&cause.to_string(), None, &self.wording))
+    fn parse<'de, T: Deserialize<'de>>(&self, payload: &'de str) -> Result<T, ProviderError> {
+        serde_json::from_str(payload).map_err(|cause| error::not_json(&cause.to_string(), None, &self.wording))
     }
 
-    fn delta(&self, payload: &[u8], out: &mut VecDeque<StreamChunk>) -> Result<(), ProviderError> {
+    fn delta(&self, payload: &str, out: &mut VecDeque<StreamChunk>) -> Result<(), ProviderError> {
         let event: DeltaEvent<'_> = self.parse(payload)?;
-        let Some(delta) = event.delta.filter(|delta| delta.get() != "null") else { return Ok(()) };
-        let members = serde_json::from_str::<Members<'_>>(delta.get()).ok().filter(|members| members.count == 1);
-        let Some(members) = members else {
+        let Some(Loose(members)) = event.delta else { return Ok(()) };
+        if members.count != 1 {
             return Err(error::client("TypeError", (self.wording)("provider.bedrock.delta_members", &[])));
-        };
+        }
         if let Some(text) = members.reasoning.and_then(reasoning_text) {
             out.push_back(StreamChunk::Reasoning(text));
-        } else if let Some(text) = members.text.and_then(text) {
-            out.push_back(StreamChunk::Text(text));
+        } else if let Some(text) = members.text.filled() {
+            out.push_back(StreamChunk::Text(text.into_string()));
         }
         Ok(())
     }
 
-    fn exception(&self, name: &str, payload: &[u8]) -> ProviderError {
+    fn exception(&self, name: &str, payload: &str) -> ProviderError {
         if !KNOWN_EXCEPTIONS.contains(&name) {
-            return error::service(name.to_owned(), String::from_utf8_lossy(payload).into_owned(), None);
+            return error::service(name.to_owned(), payload.to_owned(), None);
         }
         match self.parse::<Value>(payload) {
             Ok(document) => {
@@ -74,16 +74,22 @@ impl ConverseDecoder {
 }
 
 impl EventDecoder<EventStream> for ConverseDecoder {
-    fn event(&mut self, frame: &EventMessage<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+    fn event(
+        &mut self,
+        frame: &EventMessage<'_>,
+        arena: &Bump,
+        out: &mut VecDeque<StreamChunk>,
+    ) -> Result<Flow, ProviderError> {
         let header = |name: &str| frame.headers.text(name).unwrap_or("");
+        let payload = text(frame.payload, arena);
         match (header(":message-type"), header(":event-type")) {
-            ("exception", _) => return Err(self.exception(header(":exception-type"), frame.payload)),
+            ("exception", _) => return Err(self.exception(header(":exception-type"), payload)),
             ("error", _) => {
                 return Err(error::service(header(":error-code").into(), header(":error-message").into(), None));
             }
-            ("event", "contentBlockDelta") => self.delta(frame.payload, out)?,
-            ("event", "contentBlockStart") => start(&self.parse(frame.payload)?, out),
-            ("event", "metadata") => out.extend(usage(&self.parse(frame.payload)?)),
+            ("event", "contentBlockDelta") => self.delta(payload, out)?,
+            ("event", "contentBlockStart") => start(&self.parse(payload)?, out),
+            ("event", "metadata") => out.extend(usage(&self.parse(payload)?)),
             _ => {}
         }
         Ok(Flow::Continue)
@@ -95,59 +101,44 @@ impl EventDecoder<EventStream> for ConverseDecoder {
 #[derive(Deserialize)]
 struct DeltaEvent<'a> {
     #[serde(borrow)]
-    delta: Option<&'a RawValue>,
+    delta: Option<Loose<Members<'a>>>,
 }
 
 /// The members of a delta that are not null.
 #[derive(Default)]
 struct Members<'a> {
     count: usize,
-    text: Option<&'a RawValue>,
+    text: Text<'a>,
     reasoning: Option<&'a RawValue>,
 }
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
+impl<'de: 'a, 'a> Wanted<'de> for Members<'a> {
+    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Members<'a>, A::Error> {
+        let mut members = Members::default();
+        while let Some((key, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+            if value.get() == "null" || key == "__type" {
+                continue;
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Members::default();
-                while let Some((key, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-                    if value.get() == "null" || key == "__type" {
-                        continue;
-                    }
-                    members.count += 1;
-                    match key.as_ref() {
-                        "text" => members.text = Some(value),
-                        "reasoningContent" => members.reasoning = Some(value),
-                        _ => {}
-                    }
-                }
-                Ok(members)
+            members.count += 1;
+            match key.as_ref() {
+                "text" => members.text = Text::of(value),
+                "reasoningContent" => members.reasoning = Some(value),
+                _ => {}
             }
         }
-        deserializer.deserialize_map(Reader)
+        Ok(members)
     }
-}
-
-/// A text that is not empty; everything else is nothing.
-fn text(value: &RawValue) -> Option<String> {
-    serde_json::from_str::<String>(value.get()).ok().filter(|text| !text.is_empty())
 }
 
 fn reasoning_text(value: &RawValue) -> Option<String> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Reasoning<'a> {
         #[serde(borrow)]
-        text: Option<&'a RawValue>,
+        text: Text<'a>,
     }
-    text(serde_json::from_str::<Reasoning<'_>>(value.get()).ok()?.text?)
+    let Loose(Object(reasoning)) = serde_json::from_str::<Loose<Object<Reasoning<'_>>>>(value.get()).ok()?;
+    reasoning.text.filled().map(Text::into_string)
 }
 
 /// The beginning of a block. Thinking that is not the first block is set off by a line end; text is not.
@@ -204,7 +195,7 @@ mod tests {
         let frame = frames.next_frame().expect("a frame").expect("a whole frame");
         let mut decoder = ConverseDecoder::new(Arc::new(|id, _| id.to_owned()));
         let mut out = VecDeque::new();
-        let error = decoder.event(&frame, &mut out).err();
+        let error = decoder.event(&frame, &Bump::new(), &mut out).err();
         let shown = out.into_iter().map(|chunk| match chunk {
             StreamChunk::Text(text) => text,
             StreamChunk::Reasoning(text) => format!("<{text}>"),

@@ -8,7 +8,7 @@ mod arn;
 pub mod cache;
 mod endpoint;
 mod error;
-mod events;
+pub(super) mod events;
 mod model;
 mod options;
 mod report;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bumpalo::Bump;
 use serde_json::Value;
 
 use super::refused;
@@ -29,13 +30,13 @@ impl CerebrasDecoder {
 }
 
 impl EventDecoder<DataLines> for CerebrasDecoder {
-    fn event(&mut self, line: &&str, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+    fn event(&mut self, line: &&str, arena: &Bump, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
         let Some(data) = line.strip_prefix("data: ") else { return Ok(Flow::Continue) };
         // What is no JSON is passed over, the end mark among it.
         let Ok(mut chunk) = serde_json::from_str::<ChatChunk<'_>>(data.trim()) else { return Ok(Flow::Continue) };
         let usage = chunk.usage.take();
         if let Some(choice) = chunk.into_choice() {
-            self.matcher.update(&choice.delta.content, out);
+            self.matcher.update(choice.delta.content.read(arena), out);
         }
         if usage.is_object() {
             let count = |key: &str| usage.get(key).and_then(Value::as_f64).unwrap_or(0.0) as u64;
@@ -94,7 +95,7 @@ mod tests {
             let mut decoder = CerebrasDecoder::new(estimated, Arc::new(|id, _| id.to_owned()));
             let mut out = VecDeque::new();
             for line in &lines {
-                assert_eq!(decoder.event(line, &mut out), Ok(Flow::Continue));
+                assert_eq!(decoder.event(line, &Bump::new(), &mut out), Ok(Flow::Continue));
             }
             decoder.end(&mut out);
             let expected = Usage { input_tokens: input, output_tokens: output, ..Usage::default() };

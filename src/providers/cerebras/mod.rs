@@ -2,7 +2,7 @@
 //!
 //! `decode` reads answers, `refused` words failures; the conversation's format is [`to_cerebras`].
 
-mod decode;
+pub(super) mod decode;
 mod refused;
 
 use async_trait::async_trait;

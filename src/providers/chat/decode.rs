@@ -1,9 +1,9 @@
 //! Reads streamed answers: events in, chunks out (spec 07 §11.1 to §11.3 and the differences of §16 to §19).
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bumpalo::Bump;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ use super::wire::{ChatChunk, Delta};
 use crate::ecma::is_truthy;
 use crate::providers::failure::error_message;
 use crate::providers::frames::SseEvent;
+use crate::providers::loose::Text;
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::think::ThinkMatcher;
 use crate::providers::{ProviderError, StreamChunk, Usage, Wording};
@@ -101,36 +102,46 @@ impl ChatDecoder {
         self
     }
 
-    fn delta(&mut self, delta: Delta<'_>, out: &mut VecDeque<StreamChunk>) {
+    fn delta(&mut self, delta: Delta<'_>, arena: &Bump, out: &mut VecDeque<StreamChunk>) {
+        let thought = |text: Text<'_>| StreamChunk::Reasoning(text.into_string());
         if self.reading.reasoning == ReasoningFields::BothFirst {
-            let reasoning = delta.reasoning.filter(|text| !text.is_empty());
-            out.extend([reasoning, delta.reasoning_content].into_iter().flatten().map(thought));
-            self.text(delta.content, out);
+            let thoughts = [delta.reasoning.filled(), delta.reasoning_content.present()];
+            out.extend(thoughts.into_iter().flatten().map(thought));
+            self.text(delta.content, arena, out);
             return;
         }
-        self.text(delta.content, out);
+        self.text(delta.content, arena, out);
         if self.reading.reasoning == ReasoningFields::Content {
-            out.extend(delta.reasoning_content.filter(|text| !text.is_empty()).map(thought));
+            out.extend(delta.reasoning_content.filled().map(thought));
         }
     }
 
-    fn text(&mut self, mut text: Cow<'_, str>, out: &mut VecDeque<StreamChunk>) {
-        if text.is_empty() {
+    fn text(&mut self, text: Text<'_>, arena: &Bump, out: &mut VecDeque<StreamChunk>) {
+        let Some(text) = text.filled() else { return };
+        if self.is_plain() {
+            out.push_back(StreamChunk::Text(text.into_string()));
             return;
         }
+        let mut text = text.read(arena);
         if let Some(transcript) = &self.transcript {
-            transcript.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+            transcript.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
         }
         if self.reading.cumulative {
-            let new = text.strip_prefix(self.previous.as_str()).unwrap_or(&text).to_owned();
-            self.previous = std::mem::replace(&mut text, Cow::Owned(new)).into_owned();
+            let new = text.strip_prefix(self.previous.as_str()).unwrap_or(text);
+            self.previous.clear();
+            self.previous.push_str(std::mem::replace(&mut text, new));
         }
         match self.reading.think_tags {
             ThinkTags::Text if text.is_empty() => {}
-            ThinkTags::Text => out.push_back(StreamChunk::Text(text.into_owned())),
-            ThinkTags::Leading => self.matcher.update(&text, out),
-            ThinkTags::EachDelta => split_at_tags(&text, out),
+            ThinkTags::Text => out.push_back(StreamChunk::Text(text.to_owned())),
+            ThinkTags::Leading => self.matcher.update(text, out),
+            ThinkTags::EachDelta => split_at_tags(text, out),
         }
+    }
+
+    /// Whether a delta's text is passed on as it is.
+    fn is_plain(&self) -> bool {
+        self.transcript.is_none() && !self.reading.cumulative && self.reading.think_tags == ThinkTags::Text
     }
 
     fn usage(&mut self, usage: &Value, out: &mut VecDeque<StreamChunk>) {
@@ -147,7 +158,12 @@ impl ChatDecoder {
 }
 
 impl EventDecoder for ChatDecoder {
-    fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+    fn event(
+        &mut self,
+        event: &SseEvent<'_>,
+        arena: &Bump,
+        out: &mut VecDeque<StreamChunk>,
+    ) -> Result<Flow, ProviderError> {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
@@ -159,10 +175,10 @@ impl EventDecoder for ChatDecoder {
         }
         let usage = chunk.usage.take();
         if let Some(choice) = chunk.into_choice() {
-            if self.reading.finish_check && choice.finish_reason == "length" {
+            if self.reading.finish_check && choice.finish_reason.read(arena) == "length" {
                 return Err(ProviderError::worded(&self.wording, "provider.max_output_reached", &[]));
             }
-            self.delta(choice.delta, out);
+            self.delta(choice.delta, arena, out);
         }
         self.usage(&usage, out);
         Ok(Flow::Continue)
@@ -178,10 +194,6 @@ impl EventDecoder for ChatDecoder {
         self.end(out);
         error
     }
-}
-
-fn thought(text: Cow<'_, str>) -> StreamChunk {
-    StreamChunk::Reasoning(text.into_owned())
 }
 
 /// Pieces between `<think>` and `</think>`, whichever of the two; text and thinking take turns.
@@ -217,7 +229,7 @@ mod tests {
         let mut out = VecDeque::new();
         let failed = events.iter().find_map(|event| {
             let event = SseEvent { event: "", data: &event.to_string() };
-            decoder.event(&event, &mut out).err()
+            decoder.event(&event, &Bump::new(), &mut out).err()
         });
         let failed = match failed {
             Some(error) => Some(decoder.failed(error, &mut out)),

@@ -1,11 +1,9 @@
 //! One event of a streamed answer. What has another type than expected counts as absent.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::providers::loose::{First, Loose, Object, loose, object};
+use crate::providers::loose::{First, Loose, Object, Text, object};
 
 /// The parts of an event that mean anything to us.
 #[derive(Deserialize)]
@@ -35,8 +33,8 @@ pub struct Choice<'a> {
     #[serde(borrow, deserialize_with = "object")]
     pub delta: Delta<'a>,
     /// Why it ended; empty until then.
-    #[serde(borrow, deserialize_with = "loose")]
-    pub finish_reason: Cow<'a, str>,
+    #[serde(borrow)]
+    pub finish_reason: Text<'a>,
 }
 
 /// What was added to the message.
@@ -44,14 +42,14 @@ pub struct Choice<'a> {
 #[serde(default)]
 pub struct Delta<'a> {
     /// Text.
-    #[serde(borrow, deserialize_with = "loose")]
-    pub content: Cow<'a, str>,
+    #[serde(borrow)]
+    pub content: Text<'a>,
     /// Thinking.
-    #[serde(borrow, deserialize_with = "loose")]
-    pub reasoning_content: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub reasoning_content: Text<'a>,
     /// Thinking, as some vendors name it.
-    #[serde(borrow, deserialize_with = "loose")]
-    pub reasoning: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub reasoning: Text<'a>,
 }
 
 #[cfg(test)]
@@ -72,8 +70,9 @@ mod tests {
         ] {
             let chunk: ChatChunk<'_> = serde_json::from_str(event).expect(event);
             let choice = chunk.into_choice();
-            assert_eq!(choice.as_ref().map(|choice| &*choice.delta.content), content, "{event}");
-            assert_eq!(choice.map_or(Cow::default(), |choice| choice.finish_reason), finish, "{event}");
+            let read = choice.as_ref().map(|choice| choice.delta.content.into_string());
+            assert_eq!(read.as_deref(), content, "{event}");
+            assert_eq!(choice.unwrap_or_default().finish_reason.into_string(), finish, "{event}");
         }
     }
 }

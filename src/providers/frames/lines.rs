@@ -27,7 +27,7 @@ pub struct Lines<R> {
 }
 
 /// What the lines of a stream hold.
-pub trait LineRule: std::fmt::Debug + Default + Send + 'static {
+pub trait LineRule: std::fmt::Debug + Default + Send + Unpin + 'static {
     /// The line without the space that does not count.
     fn trimmed(line: &[u8]) -> &[u8];
     /// Whether a last line without its end is all there.

@@ -17,12 +17,13 @@ pub use headers::{HeaderValue, Headers};
 pub use json_array::JsonArray;
 pub use lines::{DataLines, JsonLines};
 pub use sse::{Sse, SseEvent};
+pub use window::text;
 
 /// Most bytes of one frame, its marks, names and line ends included.
 pub const FRAME_LIMIT: usize = 16 << 20;
 
 /// How frames lie in a stream of bytes.
-pub trait Framing: Default + Send + 'static {
+pub trait Framing: Default + Send + Unpin + 'static {
     /// One frame, borrowed from the decoder.
     type Frame<'a>: std::fmt::Debug;
 

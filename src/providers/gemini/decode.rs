@@ -3,10 +3,13 @@
 
 use std::collections::VecDeque;
 
+use bumpalo::Bump;
 use serde_json::Value;
 
+use super::wire::{Candidate, Event, unwrapped};
 use crate::ecma::is_truthy;
 use crate::providers::frames::SseEvent;
+use crate::providers::loose::{Loose, Object};
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{GroundingSource, ModelInfo, ProviderError, StreamChunk, Usage, Wording, cost};
 
@@ -36,32 +39,32 @@ impl GeminiDecoder {
 }
 
 impl EventDecoder for GeminiDecoder {
-    fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
-        let mut event: Value = serde_json::from_str(event.data).map_err(|error| {
+    fn event(
+        &mut self,
+        event: &SseEvent<'_>,
+        arena: &Bump,
+        out: &mut VecDeque<StreamChunk>,
+    ) -> Result<Flow, ProviderError> {
+        let Loose(Object(Event { candidates, usage_metadata, .. })) = match self.service {
+            Service::Api(_) => serde_json::from_str(event.data),
+            Service::CodeAssist => unwrapped(event.data),
+        }
+        .map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
-        if matches!(self.service, Service::CodeAssist) {
-            event = unwrap_response(event);
-        }
-        let candidate = event.pointer("/candidates/0");
-        let finish = candidate.and_then(|candidate| candidate.get("finishReason")).and_then(Value::as_str);
+        let Candidate { content, finish_reason, grounding_metadata } = candidates.0.0.unwrap_or_default().0.0;
         let is_api = matches!(self.service, Service::Api(_));
-        if is_api && finish == Some("MAX_TOKENS") {
+        if is_api && finish_reason.read(arena) == "MAX_TOKENS" {
             return Err(ProviderError::worded(&self.wording, "provider.max_output_reached", &[]));
         }
-        if let Some(candidate) = candidate {
-            if is_api && candidate.get("groundingMetadata").is_some_and(Value::is_object) {
-                self.sources = sources(candidate);
-            }
-            out.extend(parts(candidate).map(|(thought, text)| match thought {
-                true => StreamChunk::Reasoning(text.to_owned()),
-                false => StreamChunk::Text(text.to_owned()),
-            }));
+        if let Some(Object(metadata)) = grounding_metadata.0.filter(|_| is_api) {
+            self.sources = metadata.sources();
         }
-        if let Some(counts) = event.get("usageMetadata").filter(|counts| counts.is_object()) {
-            self.usage = Some(usage(counts));
+        out.extend(content.0.0.parts.0.into_iter().filter_map(|part| part.0.0.chunk()));
+        if let Some(Object(counts)) = usage_metadata.0 {
+            self.usage = Some(counts.usage());
         }
-        let is_end = !is_api && finish.is_some_and(|reason| !reason.is_empty());
+        let is_end = !is_api && finish_reason.filled().is_some();
         Ok(if is_end { Flow::End } else { Flow::Continue })
     }
 
@@ -123,17 +126,6 @@ fn sources(candidate: &Value) -> Vec<GroundingSource> {
         .collect()
 }
 
-fn usage(counts: &Value) -> Usage {
-    let count = |key: &str| counts.get(key).and_then(Value::as_f64).map(|tokens| tokens as u64);
-    Usage {
-        input_tokens: count("promptTokenCount").unwrap_or(0),
-        output_tokens: count("candidatesTokenCount").unwrap_or(0),
-        cache_read_tokens: count("cachedContentTokenCount"),
-        reasoning_tokens: count("thoughtsTokenCount"),
-        ..Usage::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +138,7 @@ mod tests {
         let mut out = VecDeque::new();
         for event in events {
             let data = event.to_string();
-            match decoder.event(&SseEvent { event: "", data: data.as_str() }, &mut out) {
+            match decoder.event(&SseEvent { event: "", data: data.as_str() }, &Bump::new(), &mut out) {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::End) => break,
                 Err(error) => return (out.into(), Some(error.message)),

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod failure;
 pub mod options;
 pub mod request;
+mod wire;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream};

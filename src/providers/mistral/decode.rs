@@ -1,14 +1,15 @@
 //! Mistral's answers, streamed and whole (spec 07 §19.1).
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use bumpalo::Bump;
 use serde::Deserialize;
-use serde::de::SeqAccess;
+use serde::de::{Deserializer, Error};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::providers::frames::SseEvent;
-use crate::providers::loose::{First, Loose, Object, Text, Wanted};
+use crate::providers::loose::{First, Items, Loose, Object, Text};
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{ProviderError, StreamChunk, Usage, Wording};
 
@@ -32,28 +33,30 @@ struct Choice<'a> {
 #[serde(default)]
 struct Delta<'a> {
     #[serde(borrow)]
-    content: Loose<Content<'a>>,
+    content: Content<'a>,
 }
 
 /// A text, or parts.
 enum Content<'a> {
-    Text(Cow<'a, str>),
-    Parts(Vec<Loose<Object<Part<'a>>>>),
+    Text(Text<'a>),
+    Parts(Items<Loose<Object<Part<'a>>>>),
 }
 
 impl Default for Content<'_> {
     fn default() -> Self {
-        Content::Parts(Vec::new())
+        Content::Text(Text::default())
     }
 }
 
-impl<'de: 'a, 'a> Wanted<'de> for Content<'a> {
-    fn text(text: Cow<'de, str>) -> Content<'a> {
-        Content::Text(text)
-    }
-
-    fn array<A: SeqAccess<'de>>(items: A) -> Result<Content<'a>, A::Error> {
-        Wanted::array(items).map(Content::Parts)
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Content<'a>, D::Error> {
+        let value = <&RawValue>::deserialize(deserializer)?;
+        match value.get().starts_with('[') {
+            true => {
+                serde_json::from_str(value.get()).map(|Loose(parts)| Content::Parts(parts)).map_err(D::Error::custom)
+            }
+            false => Ok(Content::Text(Text::of(value))),
+        }
     }
 }
 
@@ -66,7 +69,7 @@ struct Part<'a> {
     #[serde(borrow)]
     text: Text<'a>,
     #[serde(borrow)]
-    thinking: Loose<Vec<Loose<Object<Thought<'a>>>>>,
+    thinking: Loose<Items<Loose<Object<Thought<'a>>>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -99,16 +102,21 @@ impl MistralDecoder {
 }
 
 impl EventDecoder for MistralDecoder {
-    fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+    fn event(
+        &mut self,
+        event: &SseEvent<'_>,
+        arena: &Bump,
+        out: &mut VecDeque<StreamChunk>,
+    ) -> Result<Flow, ProviderError> {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
         let chunk: Chunk<'_> = serde_json::from_str(event.data).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
-        match chunk.choices.0.0.unwrap_or_default().0.0.delta.0.0.content.0 {
+        match chunk.choices.0.0.unwrap_or_default().0.0.delta.0.0.content {
             Content::Text(text) => out.extend(filled(text).map(StreamChunk::Text)),
-            Content::Parts(parts) => parts.into_iter().for_each(|part| push_part(part.0.0, out)),
+            Content::Parts(parts) => parts.into_iter().for_each(|part| push_part(part.0.0, arena, out)),
         }
         out.extend(chunk.usage.0.map(|Object(usage)| {
             let tokens = |count: Loose<Option<f64>>| count.0.unwrap_or(0.0) as u64;
@@ -124,20 +132,20 @@ impl EventDecoder for MistralDecoder {
     fn end(&mut self, _: &mut VecDeque<StreamChunk>) {}
 }
 
-fn push_part(part: Part<'_>, out: &mut VecDeque<StreamChunk>) {
-    match &*part.kind.0 {
-        "text" => out.extend(filled(part.text.0).map(StreamChunk::Text)),
+fn push_part(part: Part<'_>, arena: &Bump, out: &mut VecDeque<StreamChunk>) {
+    match part.kind.read(arena) {
+        "text" => out.extend(filled(part.text).map(StreamChunk::Text)),
         "thinking" => {
             let thoughts = part.thinking.0.into_iter().map(|thought| thought.0.0);
-            let texts = thoughts.filter(|thought| thought.kind.0 == "text");
-            out.extend(texts.filter_map(|thought| filled(thought.text.0)).map(StreamChunk::Reasoning));
+            let texts = thoughts.filter(|thought| thought.kind.read(arena) == "text");
+            out.extend(texts.filter_map(|thought| filled(thought.text)).map(StreamChunk::Reasoning));
         }
         _ => {}
     }
 }
 
-fn filled(text: Cow<'_, str>) -> Option<String> {
-    (!text.is_empty()).then(|| text.into_owned())
+fn filled(text: Text<'_>) -> Option<String> {
+    text.filled().map(Text::into_string)
 }
 
 /// Text of a whole answer: the content, or its text parts.
@@ -177,7 +185,7 @@ mod tests {
             let data = json!({"choices": [{"delta": {"role": "assistant", "content": content}}]}).to_string();
             let mut out = VecDeque::new();
             let mut decoder = MistralDecoder::new(Arc::new(|id, _| id.to_owned()));
-            assert_eq!(decoder.event(&SseEvent { event: "", data: &data }, &mut out), Ok(Flow::Continue));
+            assert_eq!(decoder.event(&SseEvent { event: "", data: &data }, &Bump::new(), &mut out), Ok(Flow::Continue));
             assert_eq!(Vec::from(out), expected, "{content}");
         }
     }

@@ -1,6 +1,6 @@
 //! Mistral's chat API (spec 07 §19.1): chat completions whose content may come in parts, one of them thinking.
 
-mod decode;
+pub(super) mod decode;
 
 use async_trait::async_trait;
 use futures::FutureExt;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bumpalo::Bump;
 use serde::Deserialize;
 
 use crate::providers::frames::JsonLines;
@@ -46,14 +47,14 @@ impl OllamaDecoder {
 }
 
 impl EventDecoder<JsonLines> for OllamaDecoder {
-    fn event(&mut self, line: &&str, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+    fn event(&mut self, line: &&str, arena: &Bump, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
         let line: Line<'_> = serde_json::from_str(line).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
-        if !line.error.0.is_empty() {
-            return Err(ProviderError::new(line.error.0));
+        if let Some(error) = line.error.filled() {
+            return Err(ProviderError::new(error.read(arena)));
         }
-        self.matcher.update(&line.message.0.0.content.0, out);
+        self.matcher.update(line.message.0.0.content.read(arena), out);
         remember(&mut self.input_tokens, line.prompt_eval_count.0);
         remember(&mut self.output_tokens, line.eval_count.0);
         Ok(if line.done.0 { Flow::End } else { Flow::Continue })
@@ -87,7 +88,7 @@ mod tests {
         let wording: Wording = Arc::new(|id, variables| format!("{id} {variables:?}"));
         let (mut decoder, mut out, mut flow) = (OllamaDecoder::new(wording), VecDeque::new(), Ok(Flow::Continue));
         for line in lines {
-            flow = decoder.event(line, &mut out).map_err(|error| decoder.failed(error, &mut out).message);
+            flow = decoder.event(line, &Bump::new(), &mut out).map_err(|error| decoder.failed(error, &mut out).message);
         }
         if flow.is_ok() {
             decoder.end(&mut out);

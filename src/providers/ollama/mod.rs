@@ -2,7 +2,7 @@
 //!
 //! `request` builds bodies, `decode` reads answers; this file joins them.
 
-mod decode;
+pub(super) mod decode;
 mod request;
 
 use async_trait::async_trait;

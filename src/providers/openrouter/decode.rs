@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bumpalo::Bump;
 use serde_json::Value;
 
 use crate::providers::chat::{
@@ -39,8 +40,13 @@ impl OpenRouterDecoder {
 }
 
 impl EventDecoder for OpenRouterDecoder {
-    fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
-        self.inner.event(event, out)
+    fn event(
+        &mut self,
+        event: &SseEvent<'_>,
+        arena: &Bump,
+        out: &mut VecDeque<StreamChunk>,
+    ) -> Result<Flow, ProviderError> {
+        self.inner.event(event, arena, out)
     }
 
     fn end(&mut self, out: &mut VecDeque<StreamChunk>) {

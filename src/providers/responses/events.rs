@@ -1,16 +1,17 @@
 //! Events of a response that both transports know (spec 07 §10.5), and how the primary one reads its stream.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use bumpalo::Bump;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::continuity::Announcer;
 use super::usage::usage;
+use super::wire::{Event, document, is_object};
 use crate::providers::failure::error_message;
 use crate::providers::frames::SseEvent;
+use crate::providers::loose::{Loose, Object, Text};
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{ModelInfo, ProviderError, StreamChunk, Wording};
 
@@ -46,10 +47,8 @@ impl Delta {
         })
     }
 
-    fn chunk(self, text: String) -> Option<StreamChunk> {
-        if text.is_empty() {
-            return None;
-        }
+    fn chunk(self, text: Text<'_>) -> Option<StreamChunk> {
+        let text = text.filled()?.into_string();
         Some(match self {
             Delta::Text => StreamChunk::Text(text),
             Delta::Reasoning => StreamChunk::Reasoning(text),
@@ -58,55 +57,35 @@ impl Delta {
     }
 }
 
-/// By far the most events: a delta and nothing else that counts.
-#[derive(Deserialize)]
-struct DeltaEvent<'a> {
-    #[serde(borrow, rename = "type")]
-    event_type: Cow<'a, str>,
-    delta: String,
-    response: Option<IgnoredAny>,
-    error: Option<IgnoredAny>,
-}
-
 impl Response {
     /// Before its first event.
     pub fn new(info: &'static ModelInfo, tier: Option<String>, announcer: Announcer) -> Response {
         Response { info, tier, announcer }
     }
 
-    /// Takes an event that is a plain delta, without building a tree of it. False: it is something else.
-    pub fn delta(&self, event: &str, out: &mut VecDeque<StreamChunk>) -> bool {
-        let Ok(event) = serde_json::from_str::<DeltaEvent<'_>>(event) else { return false };
-        let Some(delta) = Delta::of(&event.event_type) else { return false };
-        if event.response.is_some() || event.error.is_some() {
-            return false;
-        }
-        out.extend(delta.chunk(event.delta));
-        true
-    }
-
     /// Takes note of the response's id and tier, which any event may name.
-    pub fn note(&mut self, event: &Value) {
-        if let Some(id) = filled(event.pointer("/response/id")) {
-            self.announcer.announce(id);
+    pub fn note(&mut self, event: &Event<'_>, arena: &Bump) {
+        let Some(head) = event.head() else { return };
+        if let Some(id) = head.id.filled() {
+            self.announcer.announce(id.read(arena));
         }
-        if let Some(tier) = filled(event.pointer("/response/service_tier")) {
-            self.tier = Some(tier.to_owned());
+        if let Some(tier) = head.service_tier.filled() {
+            self.tier = Some(tier.into_string());
         }
     }
 
     /// Takes an event of a type that both transports know. False: it is of another type.
-    pub fn known(&self, event: &Value, out: &mut VecDeque<StreamChunk>) -> bool {
-        let event_type = event["type"].as_str().unwrap_or("");
-        if let Some(delta) = Delta::of(event_type) {
-            out.extend(filled(event.get("delta")).and_then(|text| delta.chunk(text.to_owned())));
+    pub fn known(&self, event: &Event<'_>, arena: &Bump, out: &mut VecDeque<StreamChunk>) -> bool {
+        let kind = event.kind.read(arena);
+        if let Some(delta) = Delta::of(kind) {
+            out.extend(delta.chunk(event.delta));
             return true;
         }
-        match event_type {
-            "response.output_item.added" => added(&event["item"], out),
+        match kind {
+            "response.output_item.added" => added(&document(event.item), out),
             "response.done" | "response.completed" => {
-                let reported = event.pointer("/response/usage").filter(|usage| usage.is_object());
-                self.usage(reported.or(event.get("usage")), out);
+                let reported = event.head().and_then(|head| head.usage).filter(|usage| is_object(usage));
+                self.usage(reported.or(event.usage), out);
             }
             _ => return false,
         }
@@ -114,17 +93,18 @@ impl Response {
     }
 
     /// Takes an event of an older form: text of chat completions, or else a usage.
-    pub fn older(&self, event: &Value, out: &mut VecDeque<StreamChunk>) {
-        match filled(event.pointer("/choices/0/delta/content")) {
-            Some(text) => out.push_back(StreamChunk::Text(text.to_owned())),
-            None => self.usage(event.get("usage"), out),
+    pub fn older(&self, event: &Event<'_>, out: &mut VecDeque<StreamChunk>) {
+        match event.content().filled() {
+            Some(text) => out.push_back(StreamChunk::Text(text.into_string())),
+            None => self.usage(event.usage, out),
         }
     }
 
     /// Takes a usage, if it is one.
-    pub fn usage(&self, reported: Option<&Value>, out: &mut VecDeque<StreamChunk>) {
-        let reported = reported.filter(|reported| reported.is_object());
-        out.extend(reported.map(|reported| StreamChunk::Usage(usage(reported, self.info, self.tier.as_deref()))));
+    pub fn usage(&self, reported: Option<&RawValue>, out: &mut VecDeque<StreamChunk>) {
+        let reported = reported.filter(|reported| is_object(reported));
+        let usage = |reported| StreamChunk::Usage(usage(&document(Some(reported)), self.info, self.tier.as_deref()));
+        out.extend(reported.map(usage));
     }
 }
 
@@ -161,21 +141,23 @@ impl PrimaryDecoder {
 }
 
 impl EventDecoder for PrimaryDecoder {
-    fn event(&mut self, event: &SseEvent<'_>, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+    fn event(
+        &mut self,
+        event: &SseEvent<'_>,
+        arena: &Bump,
+        out: &mut VecDeque<StreamChunk>,
+    ) -> Result<Flow, ProviderError> {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
-        if self.response.delta(event.data, out) {
-            return Ok(Flow::Continue);
-        }
-        let mut event: Value = serde_json::from_str(event.data).map_err(|error| {
+        let Loose(Object(event)) = serde_json::from_str::<Loose<Object<Event<'_>>>>(event.data).map_err(|error| {
             ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
         })?;
-        if let Some(error) = event.get_mut("error").map(Value::take).filter(crate::ecma::is_truthy) {
+        if let Some(error) = event.error.map(|error| document(Some(error))).filter(crate::ecma::is_truthy) {
             return Err(ProviderError::new(error_message(&error)));
         }
-        self.response.note(&event);
-        if !self.response.known(&event, out) {
+        self.response.note(&event, arena);
+        if !self.response.known(&event, arena, out) {
             self.response.older(&event, out);
         }
         Ok(Flow::Continue)

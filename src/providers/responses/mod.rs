@@ -5,13 +5,14 @@
 
 mod body;
 mod call;
-mod continuity;
+pub(super) mod continuity;
 mod endpoint;
-mod events;
+pub(super) mod events;
 mod options;
 mod refused;
-mod secondary;
+pub(super) mod secondary;
 mod usage;
+mod wire;
 
 use std::sync::Arc;
 

@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 
+use bumpalo::Bump;
 use serde_json::Value;
 
 use super::events::{Response, filled};
 use super::refused;
+use super::wire::{Event, document};
 use crate::providers::failure::error_message;
 use crate::providers::frames::DataLines;
+use crate::providers::loose::{Loose, Object};
 use crate::providers::stream::{EventDecoder, Flow};
 use crate::providers::{ProviderError, StreamChunk, Wording};
 
@@ -44,25 +47,24 @@ impl SecondaryDecoder {
         SecondaryDecoder { response, wording }
     }
 
-    fn data(&mut self, data: &str, out: &mut VecDeque<StreamChunk>) -> Result<(), ProviderError> {
-        if self.response.delta(data, out) {
-            return Ok(());
-        }
+    fn data(&mut self, data: &str, arena: &Bump, out: &mut VecDeque<StreamChunk>) -> Result<(), ProviderError> {
         // What is no JSON is passed over, the end mark among it.
-        let Ok(event) = serde_json::from_str::<Value>(data) else { return Ok(()) };
-        self.response.note(&event);
-        if self.response.known(&event, out) {
+        let Ok(Loose(Object(event))) = serde_json::from_str::<Loose<Object<Event<'_>>>>(data) else { return Ok(()) };
+        self.response.note(&event, arena);
+        if self.response.known(&event, arena, out) {
             return Ok(());
         }
-        if let Some(Value::Array(items)) = event.pointer("/response/output") {
+        if let Value::Array(items) = document(event.head().and_then(|head| head.output)) {
             items.iter().for_each(|item| output_item(item, out));
-            self.response.usage(event.pointer("/response/usage"), out);
+            self.response.usage(event.head().and_then(|head| head.usage), out);
             return Ok(());
         }
-        match event["type"].as_str().unwrap_or("") {
-            "response.audio_transcript.delta" => out.extend(text(event.get("delta"))),
-            "response.content_part.added" if event["part"]["type"] == "text" => {
-                out.extend(text(event["part"].get("text")))
+        match event.kind.read(arena) {
+            "response.audio_transcript.delta" => {
+                out.extend(event.delta.filled().map(|text| StreamChunk::Text(text.into_string())));
+            }
+            "response.content_part.added" if document(event.part)["type"] == "text" => {
+                out.extend(text(document(event.part).get("text")));
             }
             "response.error" | "error" if reports_failure(&event) => {
                 return Err(refused::reported(&said(&event), &self.wording));
@@ -71,9 +73,10 @@ impl SecondaryDecoder {
                 return Err(refused::failed(&said(&event), &self.wording));
             }
             kind if is_structural(kind) => {}
-            _ => match (filled(event.pointer("/choices/0/delta/content")), filled(event.pointer("/item/text"))) {
-                (Some(content), _) | (None, Some(content)) => out.push_back(StreamChunk::Text(content.to_owned())),
-                (None, None) => self.response.usage(event.get("usage"), out),
+            _ => match (event.content().filled(), text(document(event.item).get("text"))) {
+                (Some(content), _) => out.push_back(StreamChunk::Text(content.into_string())),
+                (None, Some(chunk)) => out.push_back(chunk),
+                (None, None) => self.response.usage(event.usage, out),
             },
         }
         Ok(())
@@ -81,9 +84,9 @@ impl SecondaryDecoder {
 }
 
 impl EventDecoder<DataLines> for SecondaryDecoder {
-    fn event(&mut self, line: &&str, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
+    fn event(&mut self, line: &&str, arena: &Bump, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
         match line.strip_prefix("data: ") {
-            Some(data) => self.data(data.trim(), out)?,
+            Some(data) => self.data(data.trim(), arena, out)?,
             None if line.starts_with(':') => {}
             None => {
                 if let Ok(document) = serde_json::from_str::<Value>(line) {
@@ -120,14 +123,15 @@ fn is_structural(event_type: &str) -> bool {
     matches!(name, "created" | "incomplete") || STRUCTURAL.iter().any(|family| name.starts_with(family))
 }
 
-fn reports_failure(event: &Value) -> bool {
-    ["error", "message"].iter().any(|key| event.get(*key).is_some_and(crate::ecma::is_truthy))
+fn reports_failure(event: &Event<'_>) -> bool {
+    [event.error, event.message].into_iter().any(|told| crate::ecma::is_truthy(&document(told)))
 }
 
 /// What a reported failure says: `error.message`, else `message`, else the error as it is.
-fn said(event: &Value) -> String {
-    match (filled(event.pointer("/error/message")), filled(event.get("message"))) {
+fn said(event: &Event<'_>) -> String {
+    let (error, message) = (document(event.error), document(event.message));
+    match (filled(error.get("message")), filled(Some(&message))) {
         (Some(message), _) | (None, Some(message)) => message.to_owned(),
-        (None, None) => error_message(&event["error"]),
+        (None, None) => error_message(&error),
     }
 }

@@ -1,18 +1,22 @@
 //! Reading JSON that may be of any type: what has another type than wanted counts as absent and is skipped, unread.
 //!
-//! A stream's event is read in one pass into borrowed fields, without building a document of it.
+//! A stream's event is read in one pass into borrowed fields, without building a document of it. A [`Text`] is unescaped only
+//! where it is used.
 
-use std::borrow::Cow;
+mod text;
+
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+pub use text::Text;
+
 /// What is wanted of a value, by its type; absent (the default) for every type that is not named.
 pub trait Wanted<'de>: Default {
-    /// A text.
-    fn text(_: Cow<'de, str>) -> Self {
+    /// A text; a [`Text`] if it is to be kept.
+    fn text(_: &str) -> Self {
         Self::default()
     }
 
@@ -53,24 +57,9 @@ pub fn object<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserial
     loose(deserializer).map(|Object(value)| value)
 }
 
-/// A text; empty when absent.
-pub type Text<'a> = Loose<Cow<'a, str>>;
-
 impl<'de, T: Wanted<'de>> Deserialize<'de> for Loose<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Loose<T>, D::Error> {
         deserializer.deserialize_any(Any(PhantomData)).map(Loose)
-    }
-}
-
-impl<'de: 'a, 'a> Wanted<'de> for Cow<'a, str> {
-    fn text(text: Cow<'de, str>) -> Cow<'a, str> {
-        text
-    }
-}
-
-impl<'de: 'a, 'a> Wanted<'de> for Option<Cow<'a, str>> {
-    fn text(text: Cow<'de, str>) -> Option<Cow<'a, str>> {
-        Some(text)
     }
 }
 
@@ -121,14 +110,63 @@ impl<'de, T: Deserialize<'de>> Wanted<'de> for First<T> {
     }
 }
 
-/// All items of an array.
-impl<'de, T: Deserialize<'de>> Wanted<'de> for Vec<T> {
-    fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Vec<T>, A::Error> {
-        let mut all = Vec::new();
+/// All items of an array. The first, in most events the only one, costs no allocation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Items<T> {
+    first: Option<T>,
+    more: Vec<T>,
+}
+
+impl<T> Default for Items<T> {
+    fn default() -> Items<T> {
+        Items { first: None, more: Vec::new() }
+    }
+}
+
+impl<T> IntoIterator for Items<T> {
+    type Item = T;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.more)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Wanted<'de> for Items<T> {
+    fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Items<T>, A::Error> {
+        let mut all = Items { first: items.next_element()?, more: Vec::new() };
         while let Some(item) = items.next_element()? {
-            all.push(item);
+            all.more.push(item);
         }
         Ok(all)
+    }
+}
+
+/// Whether ECMAScript takes the value for true.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Truthy(pub bool);
+
+impl<'de> Wanted<'de> for Truthy {
+    fn text(text: &str) -> Truthy {
+        Truthy(!text.is_empty())
+    }
+
+    fn number(number: f64) -> Truthy {
+        Truthy(number != 0.0)
+    }
+
+    fn flag(flag: bool) -> Truthy {
+        Truthy(flag)
+    }
+
+    fn array<A: SeqAccess<'de>>(mut items: A) -> Result<Truthy, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Truthy(true))
+    }
+
+    fn object<A: MapAccess<'de>>(mut members: A) -> Result<Truthy, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Truthy(true))
     }
 }
 
@@ -141,16 +179,8 @@ impl<'de, T: Wanted<'de>> Visitor<'de> for Any<T> {
         f.write_str("any value")
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<T, E> {
-        Ok(T::text(Cow::Borrowed(text)))
-    }
-
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        Ok(T::text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_string<E: Error>(self, text: String) -> Result<T, E> {
-        Ok(T::text(Cow::Owned(text)))
+        Ok(T::text(text))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
@@ -211,9 +241,9 @@ mod tests {
         let whole =
             r#"{"text":"a","number":1,"flag":true,"inner":{"text":"b","more":[{}]},"first":[2,"x"],"other":{"a":[1]}}"#;
         let event: Event<'_> = serde_json::from_str(whole).expect("JSON");
-        assert!(matches!(event.text.0, Cow::Borrowed("a")));
+        assert_eq!(event.text.into_string(), "a");
         assert_eq!((event.number.0, event.flag.0, event.first.0.0), (Some(1.0), true, Some(Loose(Some(2.0)))));
-        assert_eq!(event.inner.0.map(|inner| inner.0.text.0), Some("b".into()));
+        assert_eq!(event.inner.0.map(|inner| inner.0.text.into_string()), Some("b".into()));
         for odd in ["null", "{}", "[]", "[[1]]", "{\"a\":{}}"] {
             let event = format!(r#"{{"text":{odd},"number":{odd},"flag":{odd},"other":{odd}}}"#);
             let event: Event<'_> = serde_json::from_str(&event).expect(odd);
