@@ -310,3 +310,21 @@ fn fifty_streams_share_one_client() {
         assert_eq!(server.requests(), 50);
     });
 }
+
+/// Deviation D26.
+#[test]
+fn a_redirection_to_another_host_is_an_answer() {
+    block_on(async {
+        let moved = |location: &str| failure(307, &format!("location: {location}\r\n"), "moved");
+        let whole = Reply::Bytes(answer("text/event-stream", "", whole_stream().as_bytes()));
+        let other = Server::start(vec![whole.clone()]).await;
+        let server = Server::start(vec![moved(&format!("{}/chat/completions", other.base))]).await;
+        let (text, _, error) = read(&*server.provider(json!({}))).await;
+        assert_eq!((text.as_str(), error.expect("an error").message.contains("307")), ("", true));
+        assert_eq!(other.requests(), 0, "neither key nor prompt leaves");
+        let within = Server::start(vec![moved("/v2/chat/completions"), whole]).await;
+        assert_eq!(read(&*within.provider(json!({}))).await, ("Hello é".into(), 1, None));
+        let heads = within.heads.lock().expect("no panic while locked");
+        assert!(heads[1].to_ascii_lowercase().contains("authorization: bearer sk-loopback-secret"), "{}", heads[1]);
+    });
+}
