@@ -64,6 +64,7 @@ client_submit = declare("lai_client_submit", c_void_p, Str, POINTER(c_uint64), o
 client_next = declare("lai_client_next", c_void_p, POINTER(Event), c_size_t, POINTER(c_size_t), out)
 client_release = declare("lai_client_release", c_void_p, c_size_t, out)
 event_json = declare("lai_event_json", POINTER(Event), out, out)
+count_tokens = declare("lai_count_tokens", Str, POINTER(c_uint64), out)
 
 
 ATTACH_START = 4
@@ -143,11 +144,21 @@ class Agent:
             string_free(text)
 
 
+def tokens(text):
+    """What a text costs of a model's context: no engine is needed to tell."""
+    data, count = text.encode(), c_uint64()
+    call(count_tokens, Str.of(data), byref(count))
+    return count.value
+
+
+TASK = "A test of this project fails. Find out why, repair the code, and run the tests."
+
+
 async def run(folder, transcript, workspace, storage):
     agent, streamed = Agent(transcript, storage, folder), None
     try:
-        agent.submit(type="task.start", workspace=workspace,
-                     text="A test of this project fails. Find out why, repair the code, and run the tests.")
+        agent.submit(type="task.start", workspace=workspace, text=TASK)
+        print(f"a task of {tokens(TASK)} tokens")
         async for event in agent.events():
             match event:
                 case {"type": "message.begin", "message": message}:

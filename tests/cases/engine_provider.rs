@@ -1,9 +1,10 @@
 //! A provider in trouble: the session comes to a defined state, can go on, has lost nothing, and shows no key.
 
+use lapce_ai::engine::Received;
 use lapce_ai::protocol::event::Event;
 use serde_json::json;
 
-use crate::harness::{Mode, both, contents, done};
+use crate::harness::{Mode, both, contents, done, script};
 use crate::loopback::{Reply, answer, event_stream, piece, plain, server};
 
 both! {
@@ -15,6 +16,9 @@ both! {
     an_answer_of_another_type_is_survived,
     no_key_is_shown_or_stored,
     providers_and_their_models_are_listed,
+    models_of_a_row_of_the_user_are_listed,
+    tokens_are_counted,
+    a_profile_that_fails_in_passing_rests_also_for_the_next_engine,
     a_provider_can_be_tried,
     changed_settings_count_with_the_next_request,
 }
@@ -118,6 +122,107 @@ fn providers_and_their_models_are_listed(mode: Mode) {
     assert_eq!((&default["contextWindow"], &default["outputPrice"]), (&json!(200_000), &json!(15.0)));
     let failed = host.call(&json!({"type": "model.list", "provider": "nobody"})).unwrap_err();
     assert_eq!(failed.place.as_deref(), Some("model.list.provider"));
+}
+
+fn models_of_a_row_of_the_user_are_listed(mode: Mode) {
+    let place = mode.replay(&[]);
+    let tables = place.storage.join("settings/providers");
+    std::fs::create_dir_all(&tables).unwrap();
+    let rows = "
+[mine]
+name = 'Mine'
+base-url = 'http://127.0.0.1:1/v1'
+key-required = false
+default-model = 'small'
+models.large = { contextWindow = 65536, inputPrice = 2.0 }
+models.small = { contextWindow = 32768 }
+
+[gateway]
+name = 'Gateway'
+base-url = 'http://127.0.0.1:1/v1'
+key-required = false
+list = { of = 'deepinfra' }
+models.own = { contextWindow = 1000 }
+";
+    std::fs::write(tables.join("mine.toml"), rows).unwrap();
+    let host = place.host(&[]);
+    let list = host.call(&json!({"type": "model.list", "provider": "mine"})).unwrap();
+    assert_eq!((&list["default_model"], &list["fetched"]), (&json!("small"), &json!(false)), "{list}");
+    let models = list["models"].as_array().unwrap();
+    let facts: Vec<_> = models.iter().map(|one| (one["id"].as_str(), one["contextWindow"].as_u64())).collect();
+    assert_eq!(facts, [(Some("large"), Some(65_536)), (Some("small"), Some(32_768))], "{list}");
+    assert_eq!(models[0]["inputPrice"], 2.0);
+    let list = host.call(&json!({"type": "model.list", "provider": "gateway"})).unwrap();
+    assert_eq!((list["models"].as_array().unwrap().len(), &list["models"][0]["id"]), (1, &json!("own")), "{list}");
+    // The row's own address is asked, where nobody listens.
+    let failed = host.call(&json!({"type": "model.list", "provider": "gateway", "fetch": true})).unwrap_err();
+    assert_eq!(failed.kind, "provider", "{failed:?}");
+    // A profile whose provider nothing describes uses Anthropic.
+    let settings = json!({"apiProvider": "nobody"});
+    let list = host.call(&json!({"type": "model.list", "settings": settings})).unwrap();
+    assert_eq!(list["provider"], "anthropic");
+}
+
+fn tokens_are_counted(mode: Mode) {
+    let place = mode.replay(&[]);
+    let host = place.host(&[]);
+    for (text, tokens, estimate) in [("", 0, 0), ("Hello, world!", 4, 6), ("<|endoftext|>", 7, 11)] {
+        let counted = host.call(&json!({"type": "tokens.count", "text": text})).unwrap();
+        assert_eq!(counted, json!({"tokens": tokens, "estimate": estimate}), "{text}");
+    }
+}
+
+/// Two profiles behind one: the first is at its limit, the second answers.
+fn a_profile_that_fails_in_passing_rests_also_for_the_next_engine(mode: Mode) {
+    let folder = tempfile::tempdir().unwrap();
+    let transcript = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let limited = transcript(
+        "first.jsonl",
+        r#"{"expect":{}}
+{"error":{"message":"slow down","status":429}}
+"#,
+    );
+    let spare = transcript("second.jsonl", &script(&[&done("By the second.")]));
+    let settings = json!({
+        "apiProvider": "virtual-quota-fallback",
+        "profiles": [
+            {"profileName": "First", "profileId": "1"},
+            {"profileName": "Second", "profileId": "2", "profileLimits": {"requestsPerDay": 2}},
+        ],
+        "apiConfigs": {
+            "First": {"id": "1", "apiProvider": "replay", "replayFile": limited},
+            "Second": {"id": "2", "apiProvider": "replay", "replayFile": spare},
+        },
+    });
+    let place = mode.open(folder, settings.clone());
+    let host = place.host(&[]);
+    host.start("try");
+    let notice = |event: &Received| match &event.event {
+        Event::Log(log) if log.target == "provider" => Some(log.message.clone()),
+        _ => None,
+    };
+    let told = host.until(notice);
+    assert!(told.contains("Second"), "{told}");
+    assert_eq!(host.completed(), "By the second.");
+    host.ask("completion_result");
+    drop(host);
+    // The first still rests: nothing is switched.
+    let place = place.reopened_with(&settings);
+    let host = place.host(&[]);
+    host.start("try again");
+    assert_eq!(host.completed(), "By the second.");
+    assert_eq!(host.events().iter().find_map(notice), None);
+    host.ask("completion_result");
+    drop(host);
+    // The second has now had its two requests of the day.
+    let place = place.reopened_with(&settings);
+    let host = place.host(&[]);
+    host.start("once more");
+    host.ask("api_req_failed");
 }
 
 fn a_provider_can_be_tried(mode: Mode) {

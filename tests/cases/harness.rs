@@ -79,7 +79,8 @@ impl Mode {
         self.open(tempfile::tempdir().unwrap(), settings)
     }
 
-    fn open(self, folder: tempfile::TempDir, model: Value) -> Place {
+    /// An engine with these settings; `folder` will hold its folders.
+    pub fn open(self, folder: tempfile::TempDir, model: Value) -> Place {
         let root = folder.path().canonicalize().unwrap();
         let (workspace, storage) = (root.join("workspace"), root.join("storage"));
         std::fs::create_dir(&workspace).unwrap();
@@ -110,6 +111,13 @@ impl Mode {
 impl Place {
     /// The same folders with a new engine, whose model plays these turns.
     pub fn reopened(self, turns: &[&str]) -> Place {
+        let transcript = self.folder.path().join("next.jsonl");
+        std::fs::write(&transcript, script(turns)).unwrap();
+        self.reopened_with(&json!({"apiProvider": "replay", "replayFile": transcript}))
+    }
+
+    /// The same folders with a new engine that has these settings.
+    pub fn reopened_with(self, settings: &Value) -> Place {
         let mode = match &self.engine {
             Running::Here(_) => Mode::InProcess,
             #[cfg(unix)]
@@ -118,10 +126,8 @@ impl Place {
         self.close();
         let Place { engine, workspace, storage, folder } = self;
         drop(engine);
-        let transcript = folder.path().join("next.jsonl");
-        std::fs::write(&transcript, script(turns)).unwrap();
         let root = folder.path().canonicalize().unwrap();
-        let engine = mode.run(&root, &json!({"apiProvider": "replay", "replayFile": transcript}));
+        let engine = mode.run(&root, settings);
         Place { engine, workspace, storage, folder }
     }
 

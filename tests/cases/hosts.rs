@@ -35,10 +35,10 @@ impl Stage {
         compile(compiler, source, flags, self.folder.path())
     }
 
-    /// Runs a host on the demo project, its engine in process, and checks what it says and did.
-    fn check(&self, mut command: Command) {
+    /// Runs a host on the demo project, its engine in process, and checks what it did. Gives what it says.
+    fn check(&self, mut command: Command) -> String {
         command.arg(root().join("examples/data/repair.jsonl")).arg(self.path("workspace")).arg(self.path("storage"));
-        self.follow(&mut command);
+        self.follow(&mut command)
     }
 
     /// The same with an engine in a process of its own, which the host starts.
@@ -55,7 +55,8 @@ impl Stage {
         rustix::process::test_kill_process(pid).is_ok().then_some(pid)
     }
 
-    fn follow(&self, command: &mut Command) {
+    /// What the host said.
+    fn follow(&self, command: &mut Command) -> String {
         command.env("CARGO_TARGET_DIR", self.path("target"));
         let output = run(command);
         let said = String::from_utf8_lossy(&output.stdout);
@@ -64,6 +65,7 @@ impl Stage {
         }
         let repaired = fs::read_to_string(self.path("workspace/src/parse.rs")).unwrap();
         assert!(repaired.contains("'m' => Some(60),"), "{repaired}");
+        said.into_owned()
     }
 }
 
@@ -90,12 +92,13 @@ fn copy(from: &Path, to: &Path) {
 const C: &str = "examples/c/agent.c";
 const CPP: &str = "examples/cpp/agent.cpp";
 
-/// Runs a test's command with the engine in process, and again attached.
-fn in_both_modes(command: impl Fn(&Stage) -> Command) {
+/// Runs a test's command with the engine in process, and again attached. Gives what the first says.
+fn in_both_modes(command: impl Fn(&Stage) -> Command) -> String {
     let stage = Stage::new();
-    stage.check(command(&stage));
+    let said = stage.check(command(&stage));
     let stage = Stage::new();
     stage.check_attached(command(&stage));
+    said
 }
 
 #[test]
@@ -136,12 +139,14 @@ fn the_python_host_runs() {
     if !has("python3") {
         return;
     }
-    in_both_modes(|stage| {
+    let said = in_both_modes(|stage| {
         let mut command = Command::new("python3");
         command.arg(root().join("examples/python/agent.py"));
         command.env("LAPCE_AI_LIBRARY", stage.path("liblapce_ai.so.0"));
         command
     });
+    // It counts by a call that needs no engine.
+    assert!(said.contains("a task of 20 tokens"), "{said}");
 }
 
 /// A program without shared memory, over lines of JSON.

@@ -3,9 +3,11 @@
 //! `LAPCE_AI_BLESS=1 cargo test --test main providers_document` writes it anew.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use lapce_ai::providers::ModelInfo;
 use lapce_ai::providers::catalogue::{self, ModelSource, ProviderFacts};
+use lapce_ai::providers::http::Http;
+use lapce_ai::providers::{ModelInfo, Surroundings};
 
 const HEAD: &str = "# Providers and models
 
@@ -16,7 +18,68 @@ the setting is absent. Models: *table* is built in (below), *list* is published 
 (`lapce-ai models NAME --fetch`, request `model.list`), *free* is whatever the profile names.
 
 `lapce-ai providers` and `lapce-ai models [NAME]` print the same.
+
+A profile whose `apiProvider` nothing describes uses Anthropic. Several profiles with limits of their own can stand behind one:
+[virtual-quota-fallback](fallback.md).
+
+## Keys and connections
+
+In place of a secret's text may stand where it is: exactly `${env:NAME}`, an environment variable as it was when the engine was opened, or exactly
+`${keyring:NAME}`, an entry of the system's keyring under the service `lapce-ai`, put there by the request `secret.set`.
+
+```json
+{\"apiProvider\": \"groq\", \"groqApiKey\": \"${keyring:groq}\", \"httpProxy\": \"http://proxy.example:3128\", \"httpNoProxy\": \"localhost,10.0.0.0/8\"}
+```
+
+These settings hold for every provider; [protocol.md](protocol.md#keys-and-connections) tells more.
+
+| setting | means |
+|---|---|
+| `httpProxy` | an HTTP proxy for all requests; `direct`: none, whatever the environment says |
+| `httpNoProxy` | hosts that are reached without it |
+| `httpCaCertificates` | a PEM file with authorities that are trusted besides the usual ones |
+| `httpRateLimit` | `true`: wait rather than run into a service's rate limit |
+| `httpCircuitBreaker` | `true`: leave a service alone for a while that fails again and again |
+
+## Providers of your own
+
+A server that speaks chat completions needs no code: write a file `NAME.toml` into the folder `settings/providers` of the engine's storage. It counts from the
+next task on.
+
+```toml
+{example}```
+
+A profile with `\"apiProvider\": \"my-server\"` uses it. The request `provider.list` lists it with the others, and
+says what is wrong with a row that cannot be used: file, line, key.
+The name of a built-in provider is taken only by a row with `replaces = true`. The [built-in table](../src/providers/compatible/compatible.toml)
+explains all keys at its top, and is full of examples.
+
+## Providers of this build
 ";
+
+/// The built-in table, whose head describes the format.
+const TABLE: &str = include_str!("../../src/providers/compatible/compatible.toml");
+
+/// The example at its top.
+fn example() -> String {
+    let (_, rest) = TABLE.split_once("A minimal one:\n#\n").expect("an example");
+    rest.lines().map_while(|line| line.strip_prefix("#     ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_example_of_a_row_works() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.toml"), example()).unwrap();
+    let transport = lapce_ai::providers::http::Client::default();
+    let http = Http::new(Arc::new(transport), Arc::new(|| std::time::SystemTime::UNIX_EPOCH), Arc::new(|| 0.0));
+    let surroundings = Surroundings {
+        tables: Some(folder.path().to_owned()),
+        ..Surroundings::new(http, Arc::new(|id, variables| format!("{id} {variables:?}")))
+    };
+    let (facts, problems) = catalogue::of_user(&surroundings);
+    assert_eq!((facts.len(), problems), (1, Vec::<String>::new()));
+    assert_eq!(facts[0].name, "my-server");
+}
 
 #[test]
 fn the_page_of_providers_is_up_to_date() {
@@ -42,7 +105,7 @@ fn the_catalogue_names_what_can_be_built() {
 }
 
 fn page() -> String {
-    let mut page = String::from(HEAD);
+    let mut page = HEAD.replace("{example}", &example());
     let providers = catalogue::builtin();
     page.push_str("\n| name | provider | speaks | address | key | environment | model | default model | models |\n");
     page.push_str("|---|---|---|---|---|---|---|---|---|\n");
