@@ -51,11 +51,13 @@ pub const SECRET_KEYS: [&str; 44] = [
     "vertexJsonCredentials",
     "xaiApiKey",
     "zaiApiKey",
-    // Whole profiles, with their keys.
-    "apiConfigs",
+    PROFILES_KEY,
     // Ours: the address may hold a password.
     "httpProxy",
 ];
+
+/// Holds whole profiles by name, each with keys of its own.
+pub const PROFILES_KEY: &str = "apiConfigs";
 
 /// Ends of names that mean a secret, whoever invented the name. Too much hidden is harmless, too little is not.
 const SECRET_ENDINGS: [&str; 7] = ["key", "token", "secret", "password", "credentials", "authorization", "headers"];

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::reference::Reference;
 use crate::protocol::secret::SHOWN;
-pub use crate::protocol::secret::{SECRET_KEYS, blot, is_secret};
+pub use crate::protocol::secret::{PROFILES_KEY, SECRET_KEYS, blot, is_secret};
 
 /// Values of secret keys. `Debug` shows the keys alone, the JSON form whether they are set.
 #[derive(Clone, Default, PartialEq)]
@@ -33,10 +33,12 @@ impl Secrets {
         self.0.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str())
     }
 
-    /// Every text of every value, however deep, with the key it stands under.
+    /// Every text of every value, however deep, with the key it stands under. Those of whole profiles are left out: they
+    /// count when such a profile is used.
     pub fn texts(&self) -> Vec<(&str, &str)> {
         let mut found = Vec::new();
-        self.0.iter().for_each(|(key, value)| texts(key, value, &mut found));
+        let own = self.0.iter().filter(|(key, _)| *key != PROFILES_KEY);
+        own.for_each(|(key, value)| texts(key, value, &mut found));
         found
     }
 
@@ -48,13 +50,14 @@ impl Secrets {
         }
     }
 
-    /// Applies `change` to every text of every value, however deep.
+    /// Applies `change` to the texts that [`texts`](Self::texts) gives.
     ///
     /// # Errors
     /// The first error of `change`, with the key.
     pub fn try_change<E>(&mut self, mut change: impl FnMut(&mut String) -> Result<(), E>) -> Result<(), (String, E)> {
         self.0
             .iter_mut()
+            .filter(|(key, _)| *key != PROFILES_KEY)
             .try_for_each(|(key, value)| each_text(value, &mut change).map_err(|error| (key.clone(), error)))
     }
 

@@ -5,9 +5,8 @@ use serde_json::{Map, Value};
 use super::ledger::{DAY, HOUR, Kind, Limit, MINUTE};
 use crate::providers::options::Options;
 use crate::settings::Settings;
+use crate::settings::secrets::PROFILES_KEY;
 
-/// The setting that holds the profiles by name, each with its `id`.
-const PROFILES_KEY: &str = "apiConfigs";
 /// Limits by their names.
 const LIMITS: [(&str, Kind, i64); 6] = [
     ("tokensPerMinute", Kind::Tokens, MINUTE),

@@ -136,3 +136,28 @@ async fn profiles_that_cannot_be_used_are_named() {
         assert_eq!((provider.model(), provider.count_tokens(&[ContentBlock::text("x")]).await), (Model::default(), 0));
     }
 }
+
+#[tokio::test]
+async fn a_profile_whose_key_is_not_there_is_left_out_and_disturbs_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Clock::new(1_000_000.into());
+    let surroundings = Surroundings {
+        environment: Arc::new(|name| (name == "SET").then(|| "k".to_owned())),
+        ..surroundings(folder.path(), &clock, &Arc::default())
+    };
+    let file = folder.path().join("b.jsonl");
+    std::fs::write(&file, [TURN, r#"{"text": "b"}"#].join("\n")).expect("written");
+    let configs = json!({
+        "A": {"id": "a", "apiProvider": "groq", "groqApiKey": "${env:UNSET}"},
+        "B": {"id": "b", "apiProvider": "replay", "replayFile": file, "groqApiKey": "${env:SET}"},
+    });
+    let listed = json!([{"profileId": "a", "profileName": "A"}, {"profileId": "b", "profileName": "B"}]);
+    let settings = |name: &str| -> Settings {
+        let settings = json!({"apiProvider": name, "apiConfigs": configs, "profiles": listed, "apiKey": "k"});
+        serde_json::from_value(settings).expect("settings")
+    };
+    let provider = super::super::create(&settings(NAME), &surroundings).expect("a provider");
+    assert_eq!(answer(&*provider).await, "b");
+    // Who does not use the profiles does not need their keys.
+    assert!(super::super::create(&settings("anthropic"), &surroundings).is_ok());
+}
