@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use lapce_ai::engine::journal::fuzzing as journal;
 use lapce_ai::protocol::fuzzing as protocol;
 use lapce_ai::providers::frames::fuzzing as frames;
+use lapce_ai::providers::fuzzing as providers;
 use lapce_ai::transport::fuzzing as transport;
 
 #[path = "corpus/seeds.rs"]
@@ -19,6 +20,7 @@ type Target = (&'static str, fn(&[u8]), usize);
 
 const TARGETS: &[Target] = &[
     ("array", frames::array, 4),
+    ("decode", providers::decode, 24),
     ("event", protocol::event, 32),
     ("event_stream", frames::event_stream, 4),
     ("hello", protocol::hello, 8),

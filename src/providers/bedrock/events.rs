@@ -3,7 +3,6 @@
 //! Two rules of the specification are for hosts that feed events of their own and cannot come true here: a top-level `trace`,
 //! and deltas of type `thinking_delta`.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bumpalo::Bump;
@@ -112,19 +111,35 @@ struct Members<'a> {
     reasoning: Option<&'a RawValue>,
 }
 
+/// Names of members.
+#[derive(Deserialize)]
+#[serde(field_identifier)]
+enum Name {
+    #[serde(rename = "text")]
+    Text,
+    #[serde(rename = "reasoningContent")]
+    Reasoning,
+    /// Does not count as one.
+    #[serde(rename = "__type")]
+    Type,
+    #[serde(other)]
+    Other,
+}
+
 impl<'de: 'a, 'a> Wanted<'de> for Members<'a> {
     fn object<A: MapAccess<'de>>(mut map: A) -> Result<Members<'a>, A::Error> {
         let mut members = Members::default();
-        while let Some((key, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-            if value.get() == "null" || key == "__type" {
+        while let Some((name, value)) = map.next_entry::<Name, &'de RawValue>()? {
+            if value.get() == "null" {
                 continue;
             }
-            members.count += 1;
-            match key.as_ref() {
-                "text" => members.text = Text::of(value),
-                "reasoningContent" => members.reasoning = Some(value),
-                _ => {}
+            match name {
+                Name::Type => continue,
+                Name::Text => members.text = Text::of(value),
+                Name::Reasoning => members.reasoning = Some(value),
+                Name::Other => {}
             }
+            members.count += 1;
         }
         Ok(members)
     }

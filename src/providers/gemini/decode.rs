@@ -45,7 +45,7 @@ impl EventDecoder for GeminiDecoder {
         arena: &Bump,
         out: &mut VecDeque<StreamChunk>,
     ) -> Result<Flow, ProviderError> {
-        let Loose(Object(Event { candidates, usage_metadata, .. })) = match self.service {
+        let Loose(Object(Event { candidates, usage_metadata })) = match self.service {
             Service::Api(_) => serde_json::from_str(event.data),
             Service::CodeAssist => unwrapped(event.data),
         }

@@ -1,7 +1,6 @@
 //! One event of a streamed answer (spec 07 §13). What has another type than expected counts as absent.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::providers::loose::{First, Items, Loose, Object, Text, Truthy};
 use crate::providers::{GroundingSource, StreamChunk, Usage};
@@ -23,14 +22,16 @@ pub struct Event<'a> {
 /// What is not JSON.
 pub fn unwrapped(event: &str) -> Result<Loose<Object<Event<'_>>>, serde_json::Error> {
     #[derive(Default, Deserialize)]
-    #[serde(default)]
+    #[serde(default, rename_all = "camelCase")]
     struct Envelope<'a> {
         #[serde(borrow)]
-        response: Option<&'a RawValue>,
+        response: Loose<Option<Object<Event<'a>>>>,
+        #[serde(borrow)]
+        candidates: Loose<First<Loose<Object<Candidate<'a>>>>>,
+        usage_metadata: Loose<Option<Object<Counts>>>,
     }
-    let Loose(Object(envelope)) = serde_json::from_str::<Loose<Object<Envelope<'_>>>>(event)?;
-    let inner = envelope.response.map(RawValue::get).filter(|inner| inner.starts_with('{'));
-    serde_json::from_str(inner.unwrap_or(event))
+    let Loose(Object(Envelope { response, candidates, usage_metadata })) = serde_json::from_str(event)?;
+    Ok(Loose(response.0.unwrap_or(Object(Event { candidates, usage_metadata }))))
 }
 
 /// What was added to an answer.

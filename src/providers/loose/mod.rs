@@ -47,14 +47,9 @@ pub trait Wanted<'de>: Default {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loose<T>(pub T);
 
-/// `deserialize_with` of a field of this type.
-pub fn loose<'de, D: Deserializer<'de>, T: Wanted<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Loose::deserialize(deserializer).map(|value| value.0)
-}
-
 /// `deserialize_with` of a field that is an object of this type; its default in place of anything else.
 pub fn object<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    loose(deserializer).map(|Object(value)| value)
+    Loose::deserialize(deserializer).map(|Loose(Object(value))| value)
 }
 
 impl<'de, T: Wanted<'de>> Deserialize<'de> for Loose<T> {

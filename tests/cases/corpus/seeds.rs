@@ -6,6 +6,7 @@ use lapce_ai::protocol::fuzzing::JSON;
 use lapce_ai::protocol::hello::{HEAD_LEN, Hello, Refusal, RingSizes, Welcome, WelcomeSession};
 use lapce_ai::protocol::request::{Request, RequestKind};
 use lapce_ai::providers::frames::fuzzing as frames;
+use lapce_ai::providers::fuzzing::Family;
 use lapce_ai::transport::fuzzing::{ENGINE, Step, WRAPPING};
 use lapce_ai::transport::layout;
 
@@ -16,6 +17,7 @@ const EVENTS: &str = include_str!("../../data/samples/events.jsonl");
 pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     match target {
         "array" | "event_stream" | "lines" | "sse" => streams(target),
+        "decode" => answers(),
         "event" => events(),
         "hello" => hellos(),
         "journal" => journals(),
@@ -64,6 +66,107 @@ fn streams(target: &str) -> Vec<(String, Vec<u8>)> {
         ],
     };
     streams.into_iter().map(|(name, stream)| (name.to_owned(), [&[2, 1, 4], stream.as_slice()].concat())).collect()
+}
+
+/// Answers of every wire family, read in pieces of two and five bytes by turns: one that ends well, one that fails.
+fn answers() -> Vec<(String, Vec<u8>)> {
+    let chat = [
+        r#"data: {"choices":[{"delta":{"content":"<think>a\n\ud83d\ude00</think>b"}}]}
+
+data: {"choices":[],"usage":{"prompt_tokens":3}}
+
+data: [DONE]
+
+"#,
+        r#"data: {"choices":[{"delta":{"reasoning_content":"a"},"finish_reason":"length"}]}
+
+data: {"error":{"message":"m","code":429}}
+
+"#,
+    ];
+    let responses = [
+        r#"data: {"type":"response.output_text.delta","delta":"a\n"}
+
+data: {"type":"response.completed","response":{"id":"r","service_tier":"flex","usage":{"input_tokens":2}}}
+
+"#,
+        r#"data: {"response":{"output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"a"}]}]}}
+
+data: {"type":"response.failed","error":{"message":"m"}}
+
+"#,
+    ];
+    let gemini = [
+        r#"data: {"response":{"candidates":[{"content":{"parts":[{"text":"a\n","thought":true}]}}]}}
+
+data: {"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1}}
+
+"#,
+        r#"data: {"candidates":[{"groundingMetadata":{"groundingChunks":[{"web":{"uri":"u"}}]}}]}
+
+data: {"candidates":[{"finishReason":"MAX_TOKENS"}]}
+
+"#,
+    ];
+    let anthropic = [
+        r#"event: message_start
+data: {"type":"message_start","message":{"usage":{"input_tokens":5}}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"a\n"}}
+
+"#,
+        r#"event: content_block_start
+data: {"type":"content_block_start","index":1,"content_block":{"type":"thinking","thinking":"a"}}
+
+event: error
+data: {}
+
+"#,
+    ];
+    let bedrock = [
+        r#"contentBlockStart {"contentBlockIndex":1,"contentBlock":{"reasoningContent":{"text":"r"}}}
+contentBlockDelta {"delta":{"text":"a\n"}}
+metadata {"usage":{"inputTokens":1}}"#,
+        r#"contentBlockDelta {"delta":{"reasoningContent":{"text":"r"}}}
+throttlingException {"message":"m"}"#,
+    ];
+    let ollama = [
+        r#"{"message":{"content":"<think>a</think>b\n"}}
+{"done":true,"eval_count":4}
+"#,
+        r#"{"message":{"content":"<thi"}}
+{"error":"m"}
+"#,
+    ];
+    let mistral = [
+        r#"data: {"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}}]}
+
+data: [DONE]
+
+"#,
+        r#"data: {"choices":[{"delta":{"content":"a\n"}}]}
+
+data: {"choices":
+
+"#,
+    ];
+    let of_family = |(number, family): (usize, Family)| {
+        let answers = match family {
+            Family::Chat | Family::ChatTags | Family::ChatCumulative | Family::Cerebras => chat,
+            Family::Responses | Family::ResponsesSecondary => responses,
+            Family::Anthropic => anthropic,
+            Family::Gemini | Family::CodeAssist => gemini,
+            Family::Bedrock => bedrock,
+            Family::Ollama => ollama,
+            Family::Mistral => mistral,
+        };
+        ["ends", "fails"].into_iter().zip(answers).map(move |(name, answer)| {
+            let head = [number as u8, 2, 1, 4];
+            (format!("{family:?}-{name}").to_lowercase(), [&head, answer.as_bytes()].concat())
+        })
+    };
+    Family::ALL.into_iter().enumerate().flat_map(of_family).collect()
 }
 
 /// The JSON form and the record of one body.
