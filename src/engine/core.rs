@@ -33,8 +33,8 @@ use crate::protocol::event::{Event, Log, LogLevel, SessionState};
 use crate::protocol::hello::WelcomeSession;
 use crate::protocol::ids::SessionId;
 use crate::providers::http::{Client, Http};
-use crate::providers::{self, Wording};
-use crate::task::host::{ProviderFactory, Surroundings, TaskHost};
+use crate::providers::{self, Discretion, Wording};
+use crate::task::host::{ProviderFactory, SettingsSource, Surroundings, TaskHost};
 use crate::task::session::{self, SessionHandle};
 use crate::terminal::{Direct, Terminals};
 
@@ -437,11 +437,13 @@ impl Core {
         self.runtime.spawn_blocking(providers::tokens::warm);
         let core = self.me.clone();
         let reporter = host.clone();
+        let in_force = settings.clone();
         self.runtime.spawn(async move {
             // A panic in the loop is a bug of ours; it ends this session and nothing else.
             let outcome = AssertUnwindSafe(future).catch_unwind().await;
             if let Err(panic) = &outcome {
-                reporter.ended(SessionState::Failed, Some(panic_text(&**panic)));
+                let secrets = Discretion::of(&in_force.current());
+                reporter.ended(SessionState::Failed, Some(secrets.text(panic_text(&**panic))));
             }
             reporter.closed();
             if let Some(core) = core.upgrade() {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -76,14 +77,32 @@ pub fn is_secret(key: &str) -> bool {
     SECRET_KEYS.contains(&key) || SECRET_ENDINGS.iter().any(ends) && !PLAIN_KEYS.contains(&key)
 }
 
-/// Puts something in the place of every secret, at any depth. `key` is where the value stands.
+/// Puts something in the place of every secret, at any depth, and of the login within an address. `key` is where the value
+/// stands.
 pub fn blot(key: &str, value: &mut Value, replacement: &impl Fn(&Value) -> Value) {
     match value {
         _ if is_secret(key) => *value = replacement(value),
         Value::Object(object) => object.iter_mut().for_each(|(key, value)| blot(key, value, replacement)),
         Value::Array(items) => items.iter_mut().for_each(|item| blot(key, item, replacement)),
+        Value::String(text) => {
+            if let Some(login) = login(text)
+                && let Value::String(shown) = replacement(&Value::from(&text[login.clone()]))
+            {
+                text.replace_range(login, &shown);
+            }
+        }
         _ => {}
     }
+}
+
+/// Where the login of an address stands (`user:password` in `https://user:password@host/`), which is a secret wherever the
+/// address itself is none.
+pub fn login(text: &str) -> Option<Range<usize>> {
+    let start = text.find("://")? + "://".len();
+    let is_scheme = text.bytes().take(start - 3).all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let authority = text[start..].split(['/', '?', '#', '\\', ' ', '\n']).next()?;
+    let end = authority.rfind('@').filter(|end| is_scheme && *end > 0)?;
+    Some(start..start + end)
 }
 
 /// A text that shows in records and JSON alone, never in `Debug`.
@@ -174,6 +193,25 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_secret(key), secret, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_login_of_an_address_is_a_secret() {
+        for (text, shown) in [
+            ("https://user:sk-1@host/v1", "https://(set)@host/v1"),
+            ("https://sk-1@host:80", "https://(set)@host:80"),
+            ("http://a:b@c@host?x=1", "http://(set)@host?x=1"),
+            ("https://host/@x", "https://host/@x"),
+            ("https://host?a=b@c", "https://host?a=b@c"),
+            ("https://@host", "https://@host"),
+            ("see https://user:sk-1@host", "see https://user:sk-1@host"),
+            ("user:sk-1@host", "user:sk-1@host"),
+            ("://", "://"),
+        ] {
+            let mut value = serde_json::json!({"baseUrl": [text]});
+            blot("", &mut value, &|_| SHOWN.into());
+            assert_eq!(value["baseUrl"][0], shown, "{text}");
         }
     }
 }

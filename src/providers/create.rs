@@ -7,6 +7,7 @@ use super::bedrock::BedrockProvider;
 use super::cerebras::CerebrasProvider;
 use super::claude_code::ClaudeCodeProvider;
 use super::compatible::{self, Rows};
+use super::discreet::{Discreet, Discretion};
 use super::fallback::{self, FallbackProvider};
 use super::gemini::GeminiProvider;
 use super::gemini_cli::GeminiCliProvider;
@@ -79,8 +80,16 @@ pub fn create(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dy
     Ok(Arc::new(keys::Deferred::new(settings, surroundings, build)?))
 }
 
-/// As [`create`], with all secrets in their places.
+/// As [`create`], with all secrets in their places. No failure shows them.
 fn build(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
+    let secrets = Discretion::of(settings);
+    match choose(settings, surroundings) {
+        Ok(provider) => Ok(Discreet::over(provider, secrets)),
+        Err(error) => Err(secrets.error(error)),
+    }
+}
+
+fn choose(settings: &Settings, surroundings: &Surroundings) -> Result<Arc<dyn Provider>, ProviderError> {
     let http = surroundings.http.for_profile(settings, &surroundings.environment);
     let surroundings = &Surroundings { http, ..surroundings.clone() };
     let name = canonical(settings.api_provider.as_deref().unwrap_or(DEFAULT));

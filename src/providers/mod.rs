@@ -20,6 +20,7 @@ mod compatible;
 pub mod convert;
 pub mod cost;
 mod create;
+mod discreet;
 mod error;
 mod failure;
 pub mod fallback;
@@ -61,6 +62,7 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 pub use create::{create, names};
+pub use discreet::Discretion;
 pub use error::{ProviderError, Wording};
 pub use keys::{Keyring, KeyringError};
 pub use model::{ApiProtocol, model_id_of, router_name};

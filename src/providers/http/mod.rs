@@ -11,6 +11,7 @@ mod headers;
 mod network;
 mod send;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Both limits of the long transport (spec 07 §2).
 pub const LONG_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// One request.
-#[derive(Clone, Debug)]
+/// One request. `Debug` shows neither query nor login of the address, and of the body its length.
+#[derive(Clone)]
 pub struct HttpRequest {
     /// Method.
     pub method: Method,
@@ -80,6 +81,22 @@ impl HttpRequest {
             body: Bytes::new(),
             ..HttpRequest::post(url, headers, &serde_json::Value::Null)
         }
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = url::Url::parse(&self.url).ok();
+        let place = url.as_ref().map(|url| (url.scheme(), url.host_str().unwrap_or_default(), url.path()));
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("place", &place)
+            .field("headers", &self.headers)
+            .field("body", &self.body.len())
+            .field("header_timeout", &self.header_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("retries", &self.retries)
+            .finish()
     }
 }
 
