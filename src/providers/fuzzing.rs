@@ -120,7 +120,9 @@ fn read<F: Framing>(pieces: Vec<Bytes>, decoder: impl EventDecoder<F>, wording: 
 /// A first response, which waits for none before it.
 fn response() -> Response {
     let start = Arc::new(Continuity::default()).start(&ChatRequest::default()).now_or_never();
-    let (Some((_, announcer)), Some(models)) = (start, table("openai-native")) else { panic!("no models") };
+    let (Some((_, announcer)), Some(models)) = (start, table("openai-native")) else {
+        unreachable!("a first response waits for none, and the table is built in")
+    };
     Response::new(models.default_info(), None, announcer)
 }
 
