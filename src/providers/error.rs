@@ -35,4 +35,9 @@ impl ProviderError {
     pub fn worded(wording: &Wording, id: &str, variables: &[(&str, &str)]) -> ProviderError {
         ProviderError::new(wording(id, variables))
     }
+
+    /// An answer, or an event of one, that is no JSON or not in the expected form.
+    pub fn not_json(cause: &serde_json::Error, wording: &Wording) -> ProviderError {
+        ProviderError::worded(wording, "provider.invalid_answer", &[("cause", &cause.to_string())])
+    }
 }

@@ -80,9 +80,8 @@ impl EventDecoder for ClaudeDecoder {
             out.extend(delta.chunk(arena));
             return Ok(Flow::Continue);
         }
-        let event: Value = serde_json::from_str(event.data).map_err(|error| {
-            ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
-        })?;
+        let event: Value =
+            serde_json::from_str(event.data).map_err(|error| ProviderError::not_json(&error, &self.wording))?;
         match event["type"].as_str() {
             Some("message_start") => out.push_back(self.message_start(&event["message"]["usage"])),
             Some("message_delta") => out.push_back(self.message_delta(&event["usage"])),

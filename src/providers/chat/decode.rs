@@ -167,9 +167,8 @@ impl EventDecoder for ChatDecoder {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
-        let mut chunk: ChatChunk<'_> = serde_json::from_str(event.data).map_err(|error| {
-            ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
-        })?;
+        let mut chunk: ChatChunk<'_> =
+            serde_json::from_str(event.data).map_err(|error| ProviderError::not_json(&error, &self.wording))?;
         if is_truthy(&chunk.error) {
             return Err(reported(chunk.error));
         }

@@ -49,9 +49,7 @@ impl EventDecoder for GeminiDecoder {
             Service::Api(_) => serde_json::from_str(event.data),
             Service::CodeAssist => unwrapped(event.data),
         }
-        .map_err(|error| {
-            ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
-        })?;
+        .map_err(|error| ProviderError::not_json(&error, &self.wording))?;
         let Candidate { content, finish_reason, grounding_metadata } = candidates.0.0.unwrap_or_default().0.0;
         let is_api = matches!(self.service, Service::Api(_));
         if is_api && finish_reason.read(arena) == "MAX_TOKENS" {

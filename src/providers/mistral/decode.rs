@@ -111,9 +111,8 @@ impl EventDecoder for MistralDecoder {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
-        let chunk: Chunk<'_> = serde_json::from_str(event.data).map_err(|error| {
-            ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
-        })?;
+        let chunk: Chunk<'_> =
+            serde_json::from_str(event.data).map_err(|error| ProviderError::not_json(&error, &self.wording))?;
         match chunk.choices.0.0.unwrap_or_default().0.0.delta.0.0.content {
             Content::Text(text) => out.extend(filled(text).map(StreamChunk::Text)),
             Content::Parts(parts) => parts.into_iter().for_each(|part| push_part(part.0.0, arena, out)),

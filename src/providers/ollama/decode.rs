@@ -48,9 +48,8 @@ impl OllamaDecoder {
 
 impl EventDecoder<JsonLines> for OllamaDecoder {
     fn event(&mut self, line: &&str, arena: &Bump, out: &mut VecDeque<StreamChunk>) -> Result<Flow, ProviderError> {
-        let line: Line<'_> = serde_json::from_str(line).map_err(|error| {
-            ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
-        })?;
+        let line: Line<'_> =
+            serde_json::from_str(line).map_err(|error| ProviderError::not_json(&error, &self.wording))?;
         if let Some(error) = line.error.filled() {
             return Err(ProviderError::new(error.read(arena)));
         }

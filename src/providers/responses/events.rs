@@ -150,9 +150,8 @@ impl EventDecoder for PrimaryDecoder {
         if event.data.starts_with("[DONE]") {
             return Ok(Flow::End);
         }
-        let Loose(Object(event)) = serde_json::from_str::<Loose<Object<Event<'_>>>>(event.data).map_err(|error| {
-            ProviderError::worded(&self.wording, "provider.invalid_answer", &[("cause", &error.to_string())])
-        })?;
+        let Loose(Object(event)) = serde_json::from_str::<Loose<Object<Event<'_>>>>(event.data)
+            .map_err(|error| ProviderError::not_json(&error, &self.wording))?;
         if let Some(error) = event.error.map(|error| document(Some(error))).filter(crate::ecma::is_truthy) {
             return Err(ProviderError::new(error_message(&error)));
         }
