@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -79,9 +79,14 @@ pub fn of_user(folder: &Path, is_native: impl Fn(&str) -> bool) -> Rows {
 }
 
 fn read_file(file: &Path) -> std::io::Result<String> {
+    // A pipe would be waited for.
+    if !fs::metadata(file)?.is_file() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
     let mut text = String::new();
-    fs::File::open(file)?.take(SIZE_LIMIT).read_to_string(&mut text)?;
-    Ok(text)
+    fs::File::open(file)?.take(SIZE_LIMIT + 1).read_to_string(&mut text)?;
+    // Half a table would be another one.
+    if text.len() as u64 > SIZE_LIMIT { Err(ErrorKind::FileTooLarge.into()) } else { Ok(text) }
 }
 
 impl RowProblem {
@@ -201,6 +206,22 @@ mod tests {
             let (request, answer) = row.rules(id);
             assert_eq!((request.temperature, answer.finish_check), (temperature, finish_check), "{id}");
         }
+    }
+
+    #[test]
+    fn files_that_are_none_or_too_large_are_refused_by_name_and_the_others_work() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let good = "[good]\nname = 'G'\nbase-url = 'http://h/v1'\nkey-required = false\ndefault-model = 'm'\n";
+        let large = format!("{good}# {}", "x".repeat(SIZE_LIMIT as usize)).replace("[good]", "[large]");
+        fs::write(folder.path().join("a.toml"), large).expect("a file");
+        fs::create_dir(folder.path().join("b.toml")).expect("a folder");
+        fs::write(folder.path().join("c.toml"), good).expect("a file");
+        let rows = of_user(folder.path(), |_| false);
+        let bad: Vec<_> = rows.bad.iter().filter_map(|problem| problem.file.file_name()?.to_str()).collect();
+        assert_eq!(
+            (rows.good.keys().map(String::as_str).collect::<Vec<_>>(), bad),
+            (vec!["good"], vec!["a.toml", "b.toml"])
+        );
     }
 
     #[test]

@@ -3,40 +3,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures::StreamExt;
 use lapce_ai::protocol::message::{ApiMessage, MessageContent, Role};
 use lapce_ai::providers::http::{Client, Http};
-use lapce_ai::providers::{
-    ChatRequest, Provider, ProviderError, RequestMetadata, StreamChunk, Surroundings, Usage, create,
-};
+use lapce_ai::providers::{ChatRequest, Provider, RequestMetadata, Surroundings, create};
 use lapce_ai::settings::Settings;
 use serde_json::{Value, json};
 
 use super::server::{Answer, Reply, Request, Server};
-
-/// What came of one streamed request.
-#[derive(Debug, Default)]
-struct Outcome {
-    text: String,
-    reasoning: String,
-    usage: Usage,
-    error: Option<ProviderError>,
-}
-
-async fn ask(provider: &dyn Provider, request: ChatRequest) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut chunks = provider.stream(request);
-    while let Some(chunk) = chunks.next().await {
-        match chunk {
-            Ok(StreamChunk::Text(text)) => outcome.text.push_str(&text),
-            Ok(StreamChunk::Reasoning(text)) => outcome.reasoning.push_str(&text),
-            Ok(StreamChunk::Usage(usage)) => outcome.usage.add(&usage),
-            Ok(other) => panic!("{other:?}"),
-            Err(error) => outcome.error = Some(error),
-        }
-    }
-    outcome
-}
+use super::suite::read;
 
 async fn start(plan: fn(&Request, usize) -> Reply) -> (Server, Arc<dyn Provider>) {
     let server = Server::start(|_| None, Arc::new(plan)).await;
@@ -114,7 +88,7 @@ async fn a_response_that_the_server_forgot_is_not_gone_on_from() {
         None => answer("r1"),
     };
     let (server, provider) = start(forgetful).await;
-    let outcome = ask(&*provider, conversation(3, going_on_from("gone"))).await;
+    let outcome = read(&*provider, conversation(3, going_on_from("gone"))).await;
     assert_eq!((outcome.text.as_str(), outcome.error), ("word", None));
     assert_eq!(sent(&server), [path("/responses", Some("gone"), 1), path("/responses", None, 3)]);
     assert_eq!(provider.last_response_id().as_deref(), Some("r1"));
@@ -129,7 +103,7 @@ async fn the_second_transport_also_begins_anew_once() {
         _ => answer("r2"),
     };
     let (server, provider) = start(plan).await;
-    let outcome = ask(&*provider, conversation(3, going_on_from("gone"))).await;
+    let outcome = read(&*provider, conversation(3, going_on_from("gone"))).await;
     assert_eq!((outcome.text.as_str(), outcome.error), ("word", None));
     let expected =
         [path("/responses", Some("gone"), 1), path("/v1/responses", Some("gone"), 1), path("/v1/responses", None, 3)];
@@ -169,7 +143,7 @@ async fn the_second_transport_reads_lines_of_many_forms() {
         )
     };
     let (server, provider) = start(plan).await;
-    let outcome = ask(&*provider, conversation(1, RequestMetadata::default())).await;
+    let outcome = read(&*provider, conversation(1, RequestMetadata::default())).await;
     assert_eq!((outcome.text.as_str(), outcome.reasoning.as_str(), &outcome.error), ("abcdef", "why", &None));
     assert_eq!((outcome.usage.input_tokens, outcome.usage.output_tokens), (5, 6));
     assert_eq!(provider.last_response_id().as_deref(), Some("r9"));
@@ -192,7 +166,7 @@ async fn a_conversation_goes_on_from_its_last_response() {
         (7, suppressed),
         (9, RequestMetadata::default()),
     ] {
-        assert_eq!(ask(&*provider, conversation(messages, metadata)).await.error, None);
+        assert_eq!(read(&*provider, conversation(messages, metadata)).await.error, None);
     }
     let expected = [(None, 1), (Some("r0"), 1), (Some("r0"), 1), (None, 7), (Some("r3"), 1)];
     assert_eq!(sent(&server), expected.map(|(previous, messages)| path("/responses", previous, messages)));
@@ -203,7 +177,7 @@ async fn a_conversation_goes_on_from_its_last_response() {
 async fn nothing_is_sent_again_once_a_chunk_is_out() {
     let breaks = |_: &Request, _| stream(events(&[delta("half"), json!({"error": {"message": "overloaded"}})]));
     let (server, provider) = start(breaks).await;
-    let outcome = ask(&*provider, conversation(1, RequestMetadata::default())).await;
+    let outcome = read(&*provider, conversation(1, RequestMetadata::default())).await;
     assert_eq!(outcome.text, "half");
     assert!(outcome.error.expect("an error").message.contains("overloaded"));
     assert_eq!(server.requests().len(), 1);

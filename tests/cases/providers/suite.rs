@@ -28,14 +28,15 @@ const WORDS: &str = "the vendor is sorry";
 
 /// What came of one streamed request.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Outcome {
-    text: String,
-    reasoning: String,
-    usage: Usage,
-    error: Option<ProviderError>,
+pub struct Outcome {
+    pub text: String,
+    pub reasoning: String,
+    pub usage: Usage,
+    pub error: Option<ProviderError>,
 }
 
-async fn read(provider: &dyn Provider, request: ChatRequest) -> Outcome {
+/// Reads an answer to its end.
+pub async fn read(provider: &dyn Provider, request: ChatRequest) -> Outcome {
     let mut outcome = Outcome::default();
     let mut chunks = provider.stream(request);
     while let Some(chunk) = chunks.next().await {
