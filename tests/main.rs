@@ -33,6 +33,8 @@ mod hosts;
 mod kill;
 #[path = "cases/loopback.rs"]
 mod loopback;
+#[path = "cases/parity_document.rs"]
+mod parity_document;
 #[path = "cases/protocol_document.rs"]
 mod protocol_document;
 #[path = "cases/provider_http.rs"]

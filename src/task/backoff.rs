@@ -40,6 +40,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// parity 02 §18.4: delays double from the base up to ten minutes
     #[test]
     fn retries_double_up_to_ten_minutes() {
         let error = ProviderError::new("busy");
@@ -50,6 +51,7 @@ mod tests {
         assert_eq!(retry_delay(10, 200, &error, 0), 600);
     }
 
+    /// parity 02 §18.4: a delay that a 429 names goes first
     #[test]
     fn the_provider_may_name_the_delay() {
         let retry_info =
@@ -61,6 +63,7 @@ mod tests {
         assert_eq!(retry_delay(10, 0, &error, 0), 10);
     }
 
+    /// parity 02 §18.5: the rest of the limit in whole seconds
     #[test]
     fn the_rate_limit_counts_from_the_last_request() {
         let wait = |limit, ms: u64| rate_limit_wait(limit, Some(Duration::from_millis(ms)));

@@ -217,9 +217,9 @@ mod tests {
         ApiMessage { role, content, ts: Some(10), is_summary: is_summary.then_some(true) }
     }
 
+    /// parity 02 §18.6: what fits the window and what is one token too much
     #[test]
     fn the_window_is_held_with_a_reserve() {
-        // spec 02 §18.6
         let fits = pressure(171_807, 1, 200_000, Some(8192), None);
         assert!(!fits.overflow && !fits.condense);
         assert!(pressure(171_808, 1, 200_000, Some(8192), None).overflow);
@@ -227,6 +227,7 @@ mod tests {
         assert!(!pressure(49, 0, 100, Some(1), Some(50.0)).condense);
     }
 
+    /// parity 02 §18.6: an even number goes, the first message stays
     #[test]
     fn sliding_removes_an_even_number_after_the_first() {
         for (count, left) in [(0, 0), (1, 1), (3, 3), (5, 3), (6, 4), (9, 5), (11, 7)] {
@@ -237,6 +238,7 @@ mod tests {
         }
     }
 
+    /// parity 02 §8.4: the conversation from its last summary on
     #[test]
     fn a_summary_hides_what_was_before_it_but_the_first_question() {
         let list = [

@@ -96,6 +96,7 @@ fn each_token(text: &str, mut token: impl FnMut(u32)) {
 mod tests {
     use super::*;
 
+    /// parity 02 §18.16: texts and images
     #[test]
     fn counts_of_the_specification() {
         for (text, tokens, blocks) in [
@@ -111,10 +112,12 @@ mod tests {
         }
     }
 
+    /// parity 02 §18.16: an image of 10,000 characters counts as 150
     #[test]
     fn images_count_by_size() {
         let image = |data: &str| ContentBlock::image_from_data_url(&format!("data:image/png;base64,{data}"));
         assert_eq!(count_blocks(&[image(&"A".repeat(1000))]), 48);
+        assert_eq!(count_blocks(&[image(&"A".repeat(10_000))]), 150);
         let linked = ContentBlock::Image { source: ImageSource::Url { url: "u".into() } };
         assert_eq!(count_blocks(&[linked]), 450);
     }

@@ -180,6 +180,7 @@ mod tests {
         assert_eq!(verdict(Ask::Tool, &read, &off), None);
     }
 
+    /// parity 02 §18.9: the deny list holds with automatic approval off, the longer prefix wins
     #[test]
     fn a_denied_command_is_refused_even_with_approval_off() {
         let settings = Settings {
