@@ -324,6 +324,7 @@ impl SessionHost {
             ToolProgress::Begin { call, tool } => {
                 self.send(call, Event::ToolBegin(event::ToolBegin { task, tool: tool.to_owned() }));
             }
+            ToolProgress::Delta { call, text } => self.send(call, Event::ToolDelta(text)),
             ToolProgress::End { call, tool, status, summary, duration_ms } => {
                 let status = match status {
                     "error" => event::ToolStatus::Error,

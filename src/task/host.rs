@@ -176,6 +176,13 @@ pub enum ToolProgress {
         /// Tool name.
         tool: &'static str,
     },
+    /// More of the call has arrived.
+    Delta {
+        /// Number of the call in this session.
+        call: u64,
+        /// What the model added: parameters in their tags, as it writes them.
+        text: String,
+    },
     /// The call ended.
     End {
         /// Number of the call in this session.

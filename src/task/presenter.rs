@@ -55,7 +55,10 @@ impl Task {
             };
             let partial = match work {
                 None => return Ok(()),
-                Some(Work::Skip) => true,
+                Some(Work::Skip) => {
+                    self.report_written();
+                    true
+                }
                 Some(Work::Text { change, partial }) => {
                     self.show_text(change, partial)?;
                     partial
@@ -125,6 +128,7 @@ impl Task {
             self.note_text();
         }
         let number = self.begin_call(&call);
+        self.report_written();
         let started = tokio::time::Instant::now();
         let frame = Frame::new(self.clone(), call, label);
         let outcome = self.run_tool(&frame).await;
@@ -230,6 +234,13 @@ impl Task {
         let progress = ToolProgress::Begin { call: number, tool: call.name.as_str() };
         self.emit(TaskEvent::Tool { task: self.id.clone(), progress });
         number
+    }
+
+    /// Reports what has been written of the call that has begun.
+    fn report_written(&self) {
+        let Some(call) = self.state().open_call else { return };
+        let Some(text) = self.turn().take_written() else { return };
+        self.emit(TaskEvent::Tool { task: self.id.clone(), progress: ToolProgress::Delta { call, text } });
     }
 
     fn end_call(&self, number: u64, call: &ToolCall, took: Duration, (status, summary): (&'static str, String)) {

@@ -39,6 +39,8 @@ pub(super) struct Turn {
     pub results: Vec<ContentBlock>,
     /// What of this was noted.
     pub noted: Noted,
+    /// Position in the message up to which calls were reported as they were written.
+    pub reported: usize,
     growing: Growing,
     shown_size: usize,
 }
@@ -108,6 +110,16 @@ impl Turn {
         }
     }
 
+    /// What the current block, a call, has grown by since this was last asked for.
+    pub fn take_written(&mut self) -> Option<String> {
+        let Some(BlockView::Tool(tool)) = self.parser.block(self.index) else { return None };
+        let written = tool.written();
+        let from = written.start.max(self.reported);
+        let added = self.parser.message().get(from..written.end).filter(|added| !added.is_empty())?.to_owned();
+        self.reported = written.end;
+        Some(added)
+    }
+
     /// Whether a block that was presented is finished.
     pub fn passes(&self, partial: bool) -> bool {
         !partial || self.rejected || self.used
@@ -131,6 +143,36 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_is_reported_piece_by_piece_as_it_is_written() {
+        let message = "One.<read_file><args>\n<b> </x></read <</args>\n</read_file>Two.<read_file></read_file>";
+        for size in 1..message.len() {
+            let (mut turn, mut calls) = (Turn::default(), vec![String::new(); 4]);
+            for chunk in message.as_bytes().chunks(size) {
+                turn.parser.process(std::str::from_utf8(chunk).expect("ASCII")).expect("fits");
+                loop {
+                    let Some(partial) = turn.parser.block(turn.index).map(|block| block.partial()) else { break };
+                    calls[turn.index].extend(turn.take_written());
+                    if !turn.advance(partial) {
+                        break;
+                    }
+                }
+            }
+            assert_eq!(calls, ["", "<args>\n<b> </x></read <</args>\n", "", ""], "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_call_without_its_end_is_reported_whole_when_the_message_is_over() {
+        let mut turn = Turn::default();
+        turn.parser.process("<read_file><path>a</path></read_").expect("fits");
+        turn.index = turn.parser.len() - 1;
+        assert_eq!(turn.take_written().as_deref(), Some("<path>a</path>"));
+        assert_eq!(turn.take_written(), None);
+        turn.parser.finalize();
+        assert_eq!(turn.take_written().as_deref(), Some("</read_"));
+    }
 
     #[test]
     fn a_long_partial_value_is_shown_a_bounded_number_of_times() {

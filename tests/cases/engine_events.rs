@@ -7,6 +7,7 @@ use crate::harness::{Mode, both, done, messages};
 
 both! {
     a_task_is_told_from_its_start_to_its_result,
+    a_call_streams_while_it_is_written,
     messages_add_up,
     what_is_larger_than_the_ring_arrives_whole,
     a_raw_completion_streams_as_a_message_of_its_request,
@@ -45,6 +46,15 @@ fn a_task_is_told_from_its_start_to_its_result(mode: Mode) {
     .unwrap();
     assert!(begin < asked && asked < resolved && resolved < end, "{begin} {asked} {resolved} {end}");
     assert_eq!(events[begin].about, events[end].about, "one call");
+    let written: String = events[begin..asked]
+        .iter()
+        .filter(|event| event.about == events[begin].about)
+        .filter_map(|event| match &event.event {
+            Event::ToolDelta(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(written, WRITE[WRITE.find("\n<path>").unwrap()..].trim_end_matches("</write_to_file>"));
 
     let states: Vec<SessionState> = of_session()
         .filter_map(|event| match &event.event {
@@ -57,6 +67,26 @@ fn a_task_is_told_from_its_start_to_its_result(mode: Mode) {
     }
     let window = |event: &Event| matches!(event, Event::Usage(usage) if usage.context_window == 200_000);
     assert!(at(&window).is_some(), "usage comes with the size of the model's context window");
+}
+
+fn a_call_streams_while_it_is_written(mode: Mode) {
+    let lines = "a line of the file\n".repeat(4_000);
+    let turn = json!({"text": format!("{}{lines}", &WRITE[..WRITE.find("one").unwrap()])});
+    let (before, after) = (json!({"expect": {}}), json!({"text": &WRITE[WRITE.find("</content>").unwrap()..]}));
+    let waits = json!({"text": "", "delay_ms": 3_600_000});
+    let place = mode.play(&format!("{before}\n{turn}\n{waits}\n{after}\n"));
+    let host = place.host(&[]);
+    let session = host.start("write much");
+    let mut written = String::new();
+    while !written.contains(lines.trim_end()) {
+        written += &host.until(|event| match &event.event {
+            Event::ToolDelta(text) => Some(text.clone()),
+            _ => None,
+        });
+    }
+    assert!(written.starts_with("\n<path>a.txt</path>\n<content>\n"));
+    host.call(&json!({"type": "task.cancel", "session": session})).unwrap();
+    assert!(!host.events().iter().any(|event| matches!(&event.event, Event::ToolEnd(_))), "it was never complete");
 }
 
 fn messages_add_up(mode: Mode) {

@@ -73,7 +73,7 @@ impl Batch<'_> {
         let Some(tag) = tag::ending_at(self.message, end) else { return };
         let Some(name) = tag.opens().and_then(ToolName::parse) else { return };
         self.push_text(tag.start, false);
-        self.open = Some(Open { tool: ToolEntry::new(name), start: end, content: None, param: None });
+        self.open = Some(Open { tool: ToolEntry::new(name, end), start: end, content: None, param: None });
     }
 
     fn closed_value(&self, tool: ToolName, param: ParamName, range: std::ops::Range<usize>) -> Value {

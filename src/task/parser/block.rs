@@ -82,6 +82,18 @@ impl<'a> ToolView<'a> {
         self.tool.params.iter().map(move |(name, value)| (*name, value.text(message)))
     }
 
+    /// Where in the message the call stands as it was written, without the tags of the tool itself and what may become its
+    /// closing tag. It only grows.
+    pub fn written(&self) -> Range<usize> {
+        let start = self.tool.start;
+        let end = self.tool.end.unwrap_or_else(|| {
+            let text = self.message.get(start..).unwrap_or_default();
+            let begun = if self.partial() { tag::begun_closing(text, self.name().as_str()) } else { 0 };
+            self.message.len() - begun
+        });
+        start..end
+    }
+
     /// A copy that outlives the parser's next step.
     pub fn to_call(&self) -> ToolCall {
         let params: Params = self.params().map(|(name, value)| (name, value.to_owned())).collect();
@@ -173,12 +185,22 @@ impl TextEntry {
 pub(super) struct ToolEntry {
     name: ToolName,
     params: Vec<(ParamName, Value)>,
+    /// Position after its opening tag.
+    start: usize,
+    /// Position of its closing tag, once it has come.
+    end: Option<usize>,
     pub partial: bool,
 }
 
 impl ToolEntry {
-    pub fn new(name: ToolName) -> ToolEntry {
-        ToolEntry { name, params: Vec::new(), partial: true }
+    pub fn new(name: ToolName, start: usize) -> ToolEntry {
+        ToolEntry { name, params: Vec::new(), start, end: None, partial: true }
+    }
+
+    /// Its closing tag begins at `end`.
+    pub fn close_at(&mut self, end: usize) {
+        self.end = Some(end);
+        self.partial = false;
     }
 
     pub fn name(&self) -> ToolName {

@@ -217,8 +217,8 @@ impl Parser {
         }
         match tag.closes() {
             Some(name) if name == tool.name.as_str() => {
-                if let Some(entry) = self.entries.last_mut() {
-                    entry.complete();
+                if let Some(Entry::Tool(entry)) = self.entries.last_mut() {
+                    entry.close_at(tag.start);
                 }
                 self.state = State::Outside;
             }
@@ -259,7 +259,7 @@ impl Parser {
         match opened {
             Some((name, tag_start)) => {
                 text.close_at(&self.message, tag_start);
-                self.entries.push(Entry::Tool(ToolEntry::new(name)));
+                self.entries.push(Entry::Tool(ToolEntry::new(name, piece.end)));
                 self.state = State::Tool(Inside { name, start: piece.end, content: ContentTag::NotBefore(piece.end) });
             }
             None => text.grow(&self.message, piece),

@@ -45,6 +45,21 @@ pub(super) fn before_closing(value: &str, name: &str) -> Option<usize> {
     Some(rest.len())
 }
 
+/// Length of what stands at the end of `text` and may become the closing tag of `name`.
+pub(super) fn begun_closing(text: &str, name: &str) -> usize {
+    let bytes = text.as_bytes();
+    let from = bytes.len().saturating_sub(LONGEST);
+    let Some(start) = bytes.get(from..).and_then(|end| memrchr(b'<', end)).map(|offset| from + offset) else {
+        return 0;
+    };
+    let begun = &bytes[start..];
+    let may_become = match begun.strip_prefix(b"</") {
+        Some(rest) => name.as_bytes().starts_with(rest),
+        None => begun == b"<",
+    };
+    if may_become { begun.len() } else { 0 }
+}
+
 /// The part of `range` that a finished parameter keeps: `content` loses one line feed at each end, others are trimmed.
 pub(super) fn value_range(message: &str, range: Range<usize>, param: ParamName) -> Range<usize> {
     if param == ParamName::Content { strip_line_feeds(message, range) } else { trim(message, range) }

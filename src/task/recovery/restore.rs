@@ -266,6 +266,8 @@ impl Task {
             turn.noted.text = parser.message().len();
             turn.noted.blocks = known.index;
             turn.noted.results = known.results.len();
+            // A call that was announced was also reported, as far as it had come.
+            turn.reported = if call.is_some() { parser.message().len() } else { 0 };
             turn.parser = parser;
             turn.index = known.index;
             turn.results = known.results;
