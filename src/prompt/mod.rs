@@ -1,7 +1,8 @@
 //! What the model is told: the [`text`] catalogue with every sentence a model or user reads, and the system prompt
-//! (spec 03). Pure: workspace facts come in as arguments.
+//! (spec 03). Pure, but for [`commands`], which reads files: workspace facts come in as arguments.
 
 mod catalogue;
+pub mod commands;
 pub mod mentions;
 pub mod system;
 pub mod text;
