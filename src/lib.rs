@@ -12,6 +12,7 @@
 //! - [`prompt`]: the system prompt and every text a model or user reads; [`tools`]: one file a tool;
 //!   [`providers`]: AI providers and their stream decoders
 //! - [`edit`]: search/replace blocks, patches, edit view; [`terminal`]: processes and their output
+//! - [`git`]: the shadow repository, in which checkpoints lie
 //! - [`workspace`]: paths, ignore and protect rules, listing, search, reading
 //! - [`settings`]: settings in force; [`protocol`]: requests, events, messages, names
 //! - [`ecma`]: ECMAScript string semantics, which the behaviour specification counts in (a leaf)
@@ -23,6 +24,7 @@ pub mod edit;
 pub mod engine;
 #[allow(unsafe_code)] // The C boundary: raw pointers come from the host; each use states its reason.
 pub mod ffi;
+pub mod git;
 pub mod prompt;
 pub mod protocol;
 pub mod providers;
