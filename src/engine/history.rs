@@ -21,6 +21,8 @@ pub struct History {
     writing: Mutex<()>,
     /// Told of every change.
     dirty: Notify,
+    /// Told of every new task.
+    begun: Notify,
 }
 
 #[derive(Default)]
@@ -35,14 +37,24 @@ struct State {
 impl History {
     /// The list of this file.
     pub fn new(file: PathBuf) -> Arc<History> {
-        Arc::new(History { file, state: Mutex::default(), writing: Mutex::default(), dirty: Notify::new() })
+        Arc::new(History {
+            file,
+            state: Mutex::default(),
+            writing: Mutex::default(),
+            dirty: Notify::new(),
+            begun: Notify::new(),
+        })
     }
 
-    /// Writes the file a moment after each burst of changes, for as long as the runtime lives.
+    /// Writes the file a moment after each burst of changes, for as long as the runtime lives. A new task is written at once:
+    /// what the list does not have cannot be resumed.
     pub async fn keep_saved(self: Arc<Self>) {
         loop {
             self.dirty.notified().await;
-            tokio::time::sleep(SETTLE).await;
+            tokio::select! {
+                () = tokio::time::sleep(SETTLE) => {}
+                () = self.begun.notified() => {}
+            }
             let list = self.clone();
             // What could not be written is still marked as changed, and goes with the next change or at close.
             let _ = tokio::task::spawn_blocking(move || list.save()).await;
@@ -122,7 +134,10 @@ impl TaskHistory for History {
         let items = state.read(&self.file);
         match items.iter_mut().find(|known| known.id == item.id) {
             Some(known) => *known = item,
-            None => items.push(item),
+            None => {
+                items.push(item);
+                self.begun.notify_one();
+            }
         }
         state.changed = true;
         self.dirty.notify_one();

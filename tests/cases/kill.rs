@@ -9,6 +9,8 @@ mod engine;
 mod follower;
 #[path = "kill/host.rs"]
 mod host;
+#[path = "kill/resume.rs"]
+mod resume;
 #[path = "kill/scene.rs"]
 mod scene;
 #[path = "kill/workload.rs"]

@@ -23,7 +23,9 @@ enum Step {
 }
 
 const LAP: [Step; 5] = [Step::Talk, Step::Write, Step::Diff, Step::Command, Step::Question];
-const LAPS: usize = 2;
+const LAPS: usize = 6;
+/// Steps of a session.
+pub const STEPS: usize = LAP.len() * LAPS;
 /// Bytes of a piece of the stream.
 const PIECE: usize = 48;
 
@@ -146,13 +148,13 @@ impl Workload {
 }
 
 fn step(number: usize) -> Option<Step> {
-    let at = number.checked_sub(1).filter(|at| *at < LAP.len() * LAPS)?;
+    let at = number.checked_sub(1).filter(|at| *at < STEPS)?;
     Some(LAP[at % LAP.len()])
 }
 
 /// The numbers of all steps of these kinds.
 fn steps(kinds: &[Step]) -> impl Iterator<Item = usize> {
-    (1..=LAP.len() * LAPS).filter(move |number| step(*number).is_some_and(|step| kinds.contains(&step)))
+    (1..=STEPS).filter(move |number| step(*number).is_some_and(|step| kinds.contains(&step)))
 }
 
 /// `a.txt` after this step.
