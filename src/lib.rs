@@ -12,6 +12,7 @@
 //! - [`prompt`]: the system prompt and every text a model or user reads; [`tools`]: one file a tool;
 //!   [`providers`]: AI providers and their stream decoders
 //! - [`edit`]: search/replace blocks, patches, edit view; [`terminal`]: processes and their output
+//! - [`code`]: what is known about the code of a workspace
 //! - [`git`]: the shadow repository, in which checkpoints lie
 //! - [`workspace`]: paths, ignore and protect rules, listing, search, reading
 //! - [`settings`]: settings in force; [`protocol`]: requests, events, messages, names
@@ -19,6 +20,7 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod code;
 pub mod ecma;
 pub mod edit;
 pub mod engine;

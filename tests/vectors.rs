@@ -18,10 +18,16 @@ mod aws;
 mod command_approval;
 #[path = "vectors/cost_tokens.rs"]
 mod cost_tokens;
+#[path = "vectors/env_todo_repetition.rs"]
+mod env_todo_repetition;
 #[path = "vectors/google.rs"]
 mod google;
+#[path = "vectors/misc.rs"]
+mod misc;
 #[path = "vectors/provider_requests.rs"]
 mod provider_requests;
+#[path = "vectors/sliding_condense.rs"]
+mod sliding_condense;
 #[path = "vectors/stub.rs"]
 mod stub;
 #[path = "vectors/support.rs"]
@@ -48,16 +54,16 @@ fn areas() -> Vec<Area> {
         provider_requests::area(),
         provider_requests::cloud(),
         cost_tokens::area(),
-        Area::missing("sliding_condense"),
+        sliding_condense::area(),
         text_utils::area(),
         command_approval::area(),
         access_listing::area(),
         Area::missing("definitions"),
         Area::missing("code_chunks"),
         tool_results::area(),
-        Area::missing("env_todo_repetition"),
+        env_todo_repetition::area(),
         Area::missing("ghost_parser"),
-        Area::missing("misc"),
+        misc::area(),
         Area::missing("prompt_structure"),
         task_runs::area(),
     ]

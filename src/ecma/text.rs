@@ -33,6 +33,13 @@ pub fn number_text(number: f64) -> String {
     if text.contains("e-") { text } else { text.replace('e', "e+") }
 }
 
+/// `toFixed(2)` of an amount.
+pub fn cents(value: f64) -> String {
+    // Only eighths with an odd numerator can lie exactly between two cents; they go up, where `format!` takes the even one.
+    let tie = (value * 8.0).rem_euclid(2.0) == 1.0;
+    if tie { format!("{:.2}", value + 0.001_f64.copysign(value)) } else { format!("{value:.2}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +62,23 @@ mod tests {
             (json!({}), "[object Object]"),
         ] {
             assert_eq!(text_of(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn amounts_have_two_decimals() {
+        for (value, text) in [
+            (0.0, "0.00"),
+            (0.005, "0.01"),
+            (0.123, "0.12"),
+            (0.125, "0.13"),
+            (0.375, "0.38"),
+            (-0.125, "-0.13"),
+            (1.005, "1.00"),
+            (2.5, "2.50"),
+            (10.235, "10.23"),
+        ] {
+            assert_eq!(cents(value), text);
         }
     }
 }

@@ -418,6 +418,10 @@ impl TaskHost for SessionHost {
             TaskEvent::Retry { task, attempt, in_ms, reason } => {
                 self.send(0, Event::Retry(event::Retry { task, attempt, in_ms, reason }));
             }
+            TaskEvent::Condensed { task, tokens_before, tokens_after, cost, summary, error } => {
+                let condensed = event::Condensed { task, tokens_before, tokens_after, cost, summary, error };
+                self.send(0, Event::Condense(condensed));
+            }
             TaskEvent::Queue { task, texts, .. } => self.send(0, Event::Queue(event::Queue { task, texts })),
             TaskEvent::Completed { task, result, usage } => {
                 self.send(0, Event::TaskCompleted(event::TaskCompleted::new(&task, &result, &usage)));

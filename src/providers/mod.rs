@@ -64,6 +64,7 @@ use serde::{Deserialize, Serialize};
 pub use create::{create, names};
 pub use discreet::Discretion;
 pub use error::{ProviderError, Wording};
+pub use fallback::settings_of_profile;
 pub use keys::{Keyring, KeyringError};
 pub use model::{ApiProtocol, model_id_of, router_name};
 pub use options::Options;

@@ -2,6 +2,7 @@
 //!
 //! The loop asks for the current [`Settings`] whenever it needs one, so a change takes effect at the next use. No I/O here.
 
+pub mod checks;
 pub mod http;
 pub mod modes;
 pub mod reference;

@@ -10,6 +10,7 @@ use super::context_files;
 use super::host::TaskEvent;
 use super::instance::Task;
 use super::messages::Extra;
+use super::run::RequestError;
 use crate::edit::view::EditView;
 use crate::prompt::text::{Texts, context};
 use crate::protocol::message::{Ask, AskResponse, ContentBlock, ProgressStatus, Say, TodoItem, ToolResponse, UiKind};
@@ -349,6 +350,13 @@ impl ToolContext for Frame {
         }
         manager.start_subtask(&self.task, mode, message, todos);
         Ok(true)
+    }
+
+    async fn condense(&self) -> Result<(), ToolError> {
+        self.task.condense_by_tool().await.map_err(|error| match error {
+            RequestError::Aborted => ToolError::Aborted,
+            RequestError::Failed(cause) => ToolError::Failed(cause),
+        })
     }
 
     fn call(&self) -> &ToolCall {

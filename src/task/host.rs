@@ -139,6 +139,21 @@ pub enum TaskEvent {
         /// Why.
         reason: String,
     },
+    /// The conversation was condensed, or was not.
+    Condensed {
+        /// Task id.
+        task: String,
+        /// Tokens before.
+        tokens_before: u64,
+        /// Tokens now.
+        tokens_after: u64,
+        /// US dollars.
+        cost: f64,
+        /// The summary; empty without one.
+        summary: String,
+        /// Why it was not condensed.
+        error: Option<String>,
+    },
     /// The queue of messages changed.
     Queue {
         /// Task id.

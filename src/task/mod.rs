@@ -7,7 +7,8 @@
 pub mod approval;
 mod backoff;
 mod combine;
-mod condense;
+pub mod condense;
+mod context;
 mod context_files;
 pub mod environment;
 mod frame;
@@ -22,7 +23,7 @@ mod pool;
 mod presenter;
 mod queue;
 pub mod recovery;
-mod repetition;
+pub mod repetition;
 mod request;
 mod resume;
 mod run;

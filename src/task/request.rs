@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
 
+use super::approval::limits::Limits;
 use super::backoff;
 use super::host::{PromptRequest, TaskEvent};
 use super::instance::Task;
@@ -51,7 +52,7 @@ impl Task {
             let request = PromptRequest { cwd: &self.cwd, settings: &settings, mode: &settings.mode, model: &model };
             let system = self.unless_aborted(surroundings.prompt.build(request)).await?;
             let system = system.map_err(RequestError::Failed)?;
-            window::manage(self, provider.as_ref(), &settings, &system).await?;
+            self.manage_context(provider.as_ref(), &settings, &system).await?;
             let images = model.info.supports_images == Some(true);
             let messages = window::messages_to_send(&self.state().api, images, &surroundings.texts);
             self.check_limits(&settings).await?;
@@ -133,30 +134,19 @@ impl Task {
 
     /// Limits of automatic approval (spec 02 §11.1).
     async fn check_limits(self: &Arc<Self>, settings: &Settings) -> Result<(), RequestError> {
-        let refused = || RequestError::Failed(self.services.surroundings.texts.get("loop.limit_refused"));
         let count = {
             let mut state = self.state();
             state.requests += 1;
             state.requests
         };
-        let limit_ask = |detail: Value| async move {
-            let ask = Ask::AutoApprovalMaxReqReached;
-            let answer = self.ask(ask, Some(detail.to_string()), false, None, None).await?;
-            Ok::<bool, RequestError>(answer.response == AskResponse::Yes)
-        };
-        if let Some(max) = settings.allowed_max_requests.filter(|max| *max > 0 && count > *max) {
-            if !limit_ask(json!({"count": max, "type": "requests"})).await? {
-                return Err(refused());
-            }
-            self.state().requests = 0;
-            return Ok(());
+        let limits = Limits { requests: settings.allowed_max_requests, cost: settings.allowed_max_cost };
+        let Some(reached) = limits.check(count, || self.usage().total_cost) else { return Ok(()) };
+        let ask = Ask::AutoApprovalMaxReqReached;
+        let answer = self.ask(ask, Some(reached.detail().to_string()), false, None, None).await?;
+        if answer.response != AskResponse::Yes {
+            return Err(RequestError::Failed(self.services.surroundings.texts.get("loop.limit_refused")));
         }
-        let cost = self.usage().total_cost;
-        if let Some(max) = settings.allowed_max_cost.filter(|max| *max > 0.0 && cost > *max + 0.0001)
-            && !limit_ask(json!({"count": format!("{max:.2}"), "type": "cost"})).await?
-        {
-            return Err(refused());
-        }
+        self.state().requests = reached.count_after_consent(count);
         Ok(())
     }
 

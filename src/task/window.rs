@@ -2,21 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
-use super::condense::{self, Failure};
-use super::instance::Task;
-use super::messages::Extra;
-use super::recovery::Note;
+use super::condense::{self, Failure, Means, Outcome};
 use super::request::bare;
-use super::run::RequestError;
-use super::session::CommandError;
 use crate::prompt::text::Texts;
-use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role, Say};
-use crate::providers::Provider;
+use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role};
+use crate::providers::ProviderError;
 use crate::providers::convert::remove_images;
-use crate::providers::params::max_output_tokens;
-use crate::settings::Settings;
 
 /// Output tokens reserved when the model names none.
 const DEFAULT_RESERVE: u64 = 8192;
@@ -45,7 +36,7 @@ pub fn pressure(
     threshold: Option<f64>,
 ) -> Pressure {
     let reserved = max_tokens.filter(|tokens| *tokens > 0).unwrap_or(DEFAULT_RESERVE);
-    let tokens = context_tokens + last_tokens;
+    let tokens = context_tokens.saturating_add(last_tokens);
     let allowed = window as f64 * (1.0 - FREE_PART) - reserved as f64;
     let overflow = tokens as f64 > allowed;
     let condense = threshold.is_some_and(|percent| 100.0 * tokens as f64 / window as f64 >= percent || overflow);
@@ -97,115 +88,58 @@ pub(super) fn blocks(content: &MessageContent) -> Vec<ContentBlock> {
     }
 }
 
-/// Percentage at which to condense; `None` when that is off.
-fn threshold(settings: &Settings) -> Option<f64> {
-    if !settings.auto_condense_context {
-        return None;
-    }
-    let profile = &settings.current_api_config_name;
-    let id = settings
-        .other
-        .get("listApiConfigMeta")
-        .and_then(|list| list.as_array())
-        .and_then(|list| list.iter().find(|entry| entry["name"] == profile.as_str()))
-        .and_then(|entry| entry["id"].as_str())
-        .unwrap_or("default");
-    let own = settings.other.get("profileThresholds").and_then(|all| all.get(id)).and_then(|value| value.as_f64());
-    Some(own.filter(|percent| (5.0..=100.0).contains(percent)).unwrap_or(settings.auto_condense_context_percent))
+/// Percentage at which to condense: the profile's own within 5 to 100, else the one for all.
+pub fn threshold(all: f64, own: Option<f64>) -> f64 {
+    own.filter(|percent| (5.0..=100.0).contains(percent)).unwrap_or(all)
 }
 
-/// Context management before a request (spec 02 §6.5).
-pub(super) async fn manage(
-    task: &Arc<Task>,
-    provider: &dyn Provider,
-    settings: &Settings,
-    system: &str,
-) -> Result<(), RequestError> {
-    let context_tokens = task.context_tokens();
-    if context_tokens == 0 {
-        return Ok(());
-    }
-    let messages = task.state().api.clone();
-    let Some(last) = messages.last() else { return Ok(()) };
-    let model = provider.model();
-    let last_tokens = provider.count_tokens(&blocks(&last.content)).await;
-    let options = &task.settings_at_start.other;
-    let reserve = max_output_tokens(&model.id, &model.info, options, None).and_then(|tokens| tokens.try_into().ok());
-    let pressure = pressure(context_tokens, last_tokens, model.info.context_window, reserve, threshold(settings));
-    let mut error = None;
-    if pressure.condense {
-        match condense::summarise(task, &messages, provider, settings, system, pressure.tokens).await? {
-            Ok(outcome) => {
-                task.replace_api(outcome.messages.clone());
-                task.state().skip_previous_response = true;
-                return Ok(say_condensed(task, outcome)?);
-            }
-            Err(failure) => error = Some(failure),
-        }
-    }
-    if pressure.overflow {
-        let kept = slide(&messages, REMOVED_PART);
-        if kept.len() != messages.len() {
-            task.replace_api(kept);
-        }
-    }
-    if let Some(Failure { text, .. }) = error {
-        task.say_text(Say::CondenseContextError, text)?;
-    }
-    Ok(())
+/// What a conversation must fit.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Context window of the model in tokens.
+    pub window: u64,
+    /// Output tokens to keep free; absent or 0: 8192.
+    pub max_tokens: Option<u64>,
+    /// Percentage of the window at which to condense; `None` when that is off.
+    pub threshold: Option<f64>,
 }
 
-/// Reports a condensing to the user.
-fn say_condensed(task: &Arc<Task>, outcome: condense::Outcome) -> Result<(), super::instance::Aborted> {
-    let data = json!({
-        "summary": outcome.summary,
-        "cost": outcome.cost,
-        "newContextTokens": outcome.new_tokens,
-        "prevContextTokens": outcome.previous_tokens,
-    });
-    let extra = Extra { non_interactive: true, context_condense: Some(data), ..Extra::default() };
-    task.say(Say::CondenseContext, None, &[], None, extra)
+/// A conversation after context management.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// Tokens of the context with the message to come.
+    pub tokens: u64,
+    /// The new conversation; `None` when it stays.
+    pub messages: Option<Vec<ApiMessage>>,
+    /// What condensing gave, if it was tried.
+    pub condensed: Option<Result<Outcome, Failure>>,
 }
 
-impl Task {
-    /// Replaces the API conversation.
-    pub(super) fn replace_api(&self, messages: Vec<ApiMessage>) {
-        {
-            let mut state = self.state();
-            self.note(|task| Note::ApiReplaced { task, messages: messages.clone() });
-            state.api = messages;
+/// Makes a conversation fit (spec 02 §8.2): condenses when that is due, else drops older messages when there are too many.
+///
+/// # Errors
+/// The provider's, when the request for a summary fails.
+pub async fn fit(
+    messages: &[ApiMessage],
+    context_tokens: u64,
+    limits: Limits,
+    means: &Means<'_>,
+) -> Result<Fitted, ProviderError> {
+    let last = messages.last().map(|last| blocks(&last.content)).unwrap_or_default();
+    let last_tokens = if last.is_empty() { 0 } else { means.main.count_tokens(&last).await };
+    let Limits { window, max_tokens, threshold } = limits;
+    let Pressure { tokens, condense, overflow } = pressure(context_tokens, last_tokens, window, max_tokens, threshold);
+    let mut condensed = None;
+    if condense {
+        let result = condense::summarise(messages, means, tokens).await?;
+        if let Ok(outcome) = &result {
+            let messages = Some(outcome.messages.clone());
+            return Ok(Fitted { tokens, messages, condensed: Some(result) });
         }
-        self.persist_api();
+        condensed = Some(result);
     }
-
-    /// Condenses at the user's wish (`condenseTaskContextRequest`).
-    pub(super) async fn condense_now(self: &Arc<Self>) -> Result<(), CommandError> {
-        let settings = self.settings();
-        let surroundings = &self.services.surroundings;
-        let failed = |cause: String| CommandError::Provider(cause);
-        let provider = (surroundings.providers)(&settings).map_err(|error| failed(error.to_string()))?;
-        let model = provider.model();
-        let request =
-            super::host::PromptRequest { cwd: &self.cwd, settings: &settings, mode: &settings.mode, model: &model };
-        let system = surroundings.prompt.build(request).await.map_err(failed)?;
-        let messages = self.state().api.clone();
-        let previous = self.context_tokens();
-        let outcome = condense::summarise(self, &messages, provider.as_ref(), &settings, &system, previous).await;
-        let aborted = |_| CommandError::NoTask;
-        match outcome {
-            Ok(Ok(outcome)) => {
-                self.replace_api(outcome.messages.clone());
-                self.state().skip_previous_response = true;
-                say_condensed(self, outcome).map_err(aborted)
-            }
-            Ok(Err(failure)) => {
-                let extra = Extra { non_interactive: true, ..Extra::default() };
-                self.say(Say::CondenseContextError, Some(failure.text), &[], Some(false), extra).map_err(aborted)
-            }
-            Err(RequestError::Failed(cause)) => Err(CommandError::Provider(cause)),
-            Err(RequestError::Aborted) => Err(CommandError::NoTask),
-        }
-    }
+    let kept = overflow.then(|| slide(messages, REMOVED_PART)).filter(|kept| kept.len() != messages.len());
+    Ok(Fitted { tokens, messages: kept, condensed })
 }
 
 #[cfg(test)]
@@ -252,5 +186,14 @@ mod tests {
         assert_eq!(kept, [list[0].clone(), list[2].clone(), list[3].clone()]);
         let synthetic = since_last_summary(&list[1..], &texts);
         assert_eq!((synthetic.len(), synthetic[0].role, synthetic[0].ts), (3, Role::User, Some(9)));
+    }
+
+    /// parity 02 §8.2: a profile's own threshold counts within its limits
+    #[test]
+    fn a_profile_may_have_a_threshold_of_its_own() {
+        for (own, percent) in [(-1.0, 80.0), (4.0, 80.0), (5.0, 5.0), (100.0, 100.0), (101.0, 80.0)] {
+            assert_eq!(threshold(80.0, Some(own)), percent);
+        }
+        assert_eq!(threshold(80.0, None), 80.0);
     }
 }

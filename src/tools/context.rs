@@ -164,6 +164,8 @@ pub trait ToolContext: Send + Sync {
     /// Starts a subtask in `mode` and pauses this task (spec 05 §5.20): checkpoint, paused mode and mode switch are its
     /// business. False when a policy of the provider refuses; the mode is then as before.
     async fn start_subtask(&self, message: String, todos: Vec<TodoItem>, mode: &str) -> Result<bool, ToolError>;
+    /// Condenses the conversation now (spec 02 §8.3).
+    async fn condense(&self) -> Result<(), ToolError>;
     /// The call that is being run, for helpers that need its tool or partial flag.
     fn call(&self) -> &ToolCall;
 }

@@ -8,6 +8,7 @@ pub mod ask_followup_question;
 pub mod attempt_completion;
 mod change;
 pub mod checklist;
+pub mod condense;
 pub mod context;
 pub mod execute_command;
 pub mod frame;
@@ -74,6 +75,7 @@ static TOOLS: &[&dyn Tool] = &[
     &attempt_completion::AttemptCompletion,
     &switch_mode::SwitchMode,
     &new_task::NewTask,
+    &condense::Condense,
     &update_todo_list::UpdateTodoList,
 ];
 

@@ -229,6 +229,9 @@ impl ToolContext for User {
     async fn start_subtask(&self, _: String, _: Vec<TodoItem>, _: &str) -> Result<bool, ToolError> {
         Ok(false)
     }
+    async fn condense(&self) -> Result<(), ToolError> {
+        Ok(())
+    }
     fn call(&self) -> &ToolCall {
         &self.call
     }

@@ -9,7 +9,7 @@ const LEVELS: &[&[&str]] = &[
     &["transport", "engine"],
     &["task"],
     &["prompt", "tools", "providers"],
-    &["edit", "terminal", "git"],
+    &["edit", "terminal", "git", "code"],
     &["workspace"],
     &["settings"],
     &["protocol"],

@@ -41,6 +41,11 @@ pub struct Run {
     /// Mistakes since the last reset.
     pub mistakes: Mutex<u64>,
     diff_failures: Mutex<std::collections::HashMap<String, u32>>,
+    /// How the user edits a todo list that waits for approval: items, or anything else for none.
+    edit: Value,
+    pending_todos: Mutex<Vec<TodoItem>>,
+    /// The todo list that was set.
+    pub list: Mutex<Option<Vec<TodoItem>>>,
 }
 
 impl Run {
@@ -93,6 +98,9 @@ impl Run {
             results: Mutex::default(),
             mistakes: Mutex::default(),
             diff_failures: Mutex::default(),
+            edit: input["edit"].clone(),
+            pending_todos: Mutex::default(),
+            list: Mutex::default(),
             folder,
             workspace,
             texts,
@@ -240,12 +248,17 @@ impl ToolContext for Run {
     }
     fn command_status(&self, _: Value) {}
     fn todos(&self) -> Vec<TodoItem> {
-        Vec::new()
+        self.list.lock().expect("not poisoned").clone().unwrap_or_default()
     }
-    fn set_todos(&self, _: Vec<TodoItem>) {}
-    fn set_pending_todos(&self, _: Vec<TodoItem>) {}
+    fn set_todos(&self, todos: Vec<TodoItem>) {
+        *self.list.lock().expect("not poisoned") = Some(todos);
+    }
+    fn set_pending_todos(&self, todos: Vec<TodoItem>) {
+        let edited = serde_json::from_value(self.edit.clone()).ok();
+        *self.pending_todos.lock().expect("not poisoned") = edited.unwrap_or(todos);
+    }
     fn pending_todos(&self) -> Vec<TodoItem> {
-        Vec::new()
+        self.pending_todos.lock().expect("not poisoned").clone()
     }
     fn mode(&self) -> String {
         "code".into()
@@ -255,6 +268,9 @@ impl ToolContext for Run {
     }
     async fn start_subtask(&self, _: String, _: Vec<TodoItem>, _: &str) -> Result<bool, ToolError> {
         Ok(true)
+    }
+    async fn condense(&self) -> Result<(), ToolError> {
+        Ok(())
     }
     fn call(&self) -> &ToolCall {
         &self.call

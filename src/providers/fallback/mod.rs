@@ -17,6 +17,7 @@ use futures::{StreamExt, stream};
 
 use ledger::{Kind, Ledger, MINUTE};
 use profiles::Entry;
+pub use profiles::profile as settings_of_profile;
 pub use quotas::Quotas;
 
 use super::http::Http;

@@ -4,4 +4,5 @@
 //! answering belong to the loop.
 
 pub mod command;
+pub mod limits;
 pub mod policy;

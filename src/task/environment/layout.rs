@@ -98,7 +98,7 @@ pub fn render(facts: &Facts, texts: &Texts) -> String {
     let Some(told) = &facts.rest else {
         return format!("<environment_details>\n{}\n</environment_details>", ecma::trim(&out));
     };
-    let _ = write!(out, "\n\n# Current Cost\n${}", cents(told.cost));
+    let _ = write!(out, "\n\n# Current Cost\n${}", ecma::text::cents(told.cost));
     let _ = write!(
         out,
         "\n\n# Current Mode\n<slug>{}</slug>\n<name>{}</name>\n<model>{}</model>\n",
@@ -221,13 +221,6 @@ pub fn reminder(todos: &[TodoItem], texts: &Texts) -> String {
     lines.join("\n")
 }
 
-/// `toFixed(2)`.
-fn cents(value: f64) -> String {
-    // Halves that are exact in binary go up, as in ECMAScript; format! would round them to even.
-    let cents = value * 100.0;
-    if cents.fract() == 0.5 { format!("{:.2}", (cents + 0.5) / 100.0) } else { format!("{value:.2}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,13 +234,6 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(iso_time(ms), text);
-        }
-    }
-
-    #[test]
-    fn amounts_have_two_decimals() {
-        for (value, text) in [(0.0, "0.00"), (0.123, "0.12"), (0.125, "0.13"), (1.005, "1.00"), (2.5, "2.50")] {
-            assert_eq!(cents(value), text);
         }
     }
 

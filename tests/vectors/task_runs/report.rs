@@ -93,6 +93,7 @@ pub fn output(world: &World, storage: &Path, first_mode: &str, waiting: Option<S
     text = time.replace_all(&text, "⟦ISO_TIME⟧").into_owned();
     text = exception.replace_all(&text, "⟦TOOL_EXCEPTION_JSON⟧").into_owned();
     text = text.replace(" ⟦PREFER_MULTI⟧", "⟦PREFER_MULTI⟧").replace("[IMG_REFERENCED]", "⟦IMG_REFERENCED⟧");
+    text = text.replace("⟦CONDENSE_ACCEPTED⟧\\n", "⟦CONDENSE_ACCEPTED⟧");
     text = text.replace('«', "⟦").replace('»', "⟧").replace("⟧\\nOutput:\\n", "⟧\\n⟦OUTPUT⟧:\\n");
     serde_json::from_str(&text).expect("still JSON")
 }
