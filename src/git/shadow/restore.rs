@@ -34,12 +34,13 @@ pub(super) fn restore(inner: &mut Inner, work_tree: &Folder, commit: &Commit) ->
     let target = tree::files(&repository.objects, repository.commit(id)?.tree)?;
     let cache = Cache::load(repository, head)?;
     let scan = scan(work_tree, &inner.excludes, &cache)?;
-    let plan = plan(&repository.objects, work_tree, &cache, &scan, &target)?;
+    let mut plan = plan(&repository.objects, work_tree, &cache, &scan, &target)?;
     for file in &plan.write {
         repository.objects.size(file.id)?;
     }
 
-    let mut work = Work { chain: Chain::new(work_tree), objects: &repository.objects, done: Restored::default() };
+    let done = Restored { skipped: std::mem::take(&mut plan.skipped), ..Restored::default() };
+    let mut work = Work { chain: Chain::new(work_tree), objects: &repository.objects, done };
     for path in &plan.remove {
         work.remove(path);
     }
@@ -71,9 +72,11 @@ struct Plan<'a> {
     remove: Vec<&'a [u8]>,
     write: Vec<&'a TreeFile>,
     same: Vec<Known>,
+    skipped: Vec<Skipped>,
 }
 
-/// Compares the work tree with the target; both are sorted by path.
+/// Compares the work tree with the target; both are sorted by path. A file that cannot be read is left alone: no checkpoint of
+/// the present state can hold it.
 fn plan<'a>(
     objects: &Objects,
     work_tree: &Folder,
@@ -86,42 +89,72 @@ fn plan<'a>(
     let mut found = scan.files.iter().peekable();
     for file in target {
         while let Some(extra) = found.next_if(|found| found.path < file.path) {
-            plan.remove.push(&extra.path);
+            plan.remove(&mut chain, extra);
         }
-        match found.next_if(|found| found.path == file.path) {
-            Some(present) if is_same(objects, &mut chain, cache, present, file)? => {
-                plan.same.push(Known {
-                    path: file.path.clone(),
-                    kind: file.kind,
-                    id: file.id,
-                    stamp: present.stat.stamp,
-                });
+        let Some(present) = found.next_if(|found| found.path == file.path) else {
+            plan.write.push(file);
+            continue;
+        };
+        match compare(objects, &mut chain, cache, present, file)? {
+            Comparison::Same => {
+                let stamp = present.stat.stamp;
+                plan.same.push(Known { path: file.path.clone(), kind: file.kind, id: file.id, stamp });
             }
-            _ => plan.write.push(file),
+            Comparison::Differs => plan.write.push(file),
+            Comparison::Unreadable => plan.skip(present),
         }
     }
-    plan.remove.extend(found.map(|extra| extra.path.as_slice()));
+    found.for_each(|extra| plan.remove(&mut chain, extra));
     Ok(plan)
 }
 
-/// Whether the work tree has a file as the target wants it.
-fn is_same(
+impl<'a> Plan<'a> {
+    fn remove(&mut self, chain: &mut Chain<'_>, found: &'a Found) {
+        if is_readable(chain, found) { self.remove.push(&found.path) } else { self.skip(found) }
+    }
+
+    fn skip(&mut self, found: &Found) {
+        self.skipped.push(Skipped { path: native(&found.path), reason: SkipReason::Unreadable });
+    }
+}
+
+/// How a file of the work tree is to what the target wants.
+enum Comparison {
+    Same,
+    Differs,
+    Unreadable,
+}
+
+fn compare(
     objects: &Objects,
     chain: &mut Chain<'_>,
     cache: &Cache,
     found: &Found,
     wanted: &TreeFile,
-) -> Result<bool, ShadowError> {
-    if found.kind != wanted.kind {
-        return Ok(false);
-    }
+) -> Result<Comparison, ShadowError> {
+    let same = |is_same: bool| if is_same { Comparison::Same } else { Comparison::Differs };
     if let Some(id) = cache.id_of(&found.path, found.kind, &found.stat) {
-        return Ok(id == wanted.id);
+        return Ok(same(found.kind == wanted.kind && id == wanted.id));
     }
-    if objects.size(wanted.id)? != found.stat.size {
-        return Ok(false);
+    if !is_readable(chain, found) {
+        return Ok(Comparison::Unreadable);
     }
-    Ok(content_id(chain, found)?.is_ok_and(|id| id == wanted.id))
+    if found.kind != wanted.kind || objects.size(wanted.id)? != found.stat.size {
+        return Ok(Comparison::Differs);
+    }
+    Ok(match content_id(chain, found)? {
+        Ok(id) => same(id == wanted.id),
+        Err(_) => Comparison::Unreadable,
+    })
+}
+
+fn is_readable(chain: &mut Chain<'_>, found: &Found) -> bool {
+    let opened = match chain.parent(&found.path, false) {
+        Ok(_) if found.kind == FileKind::Link => return true,
+        Ok((folder, name)) => folder.open_file(name).map(drop),
+        Err(e) => Err(e),
+    };
+    opened.is_ok()
 }
 
 /// The id of the content that a file found in the work tree has now. The inner error is that of reading it.

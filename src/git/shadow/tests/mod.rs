@@ -1,5 +1,12 @@
 //! Checkpoints of real folders, compared file by file.
 
+mod comparing;
+mod excluding;
+#[cfg(unix)]
+mod hostile;
+mod lasting;
+mod program;
+mod random;
 mod roundtrip;
 
 use std::collections::BTreeMap;
