@@ -1,6 +1,6 @@
 //! The same by the commands of the `git` program that the reference runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::measure::{figure, median};
@@ -51,17 +51,20 @@ pub fn figures(folder: &Path, workspace: &mut Workspace) {
     });
 }
 
-struct Git<'a> {
+struct Git {
     git_dir: String,
-    work_tree: &'a Path,
+    work_tree: PathBuf,
 }
 
-impl Git<'_> {
-    fn create(folder: &Path, name: &str, workspace: &Workspace) -> Git<'static> {
-        let work_tree: &'static Path = Box::leak(workspace.root.clone().into_boxed_path());
-        let git = Git { git_dir: format!("--git-dir={}", folder.join(name).join(".git").display()), work_tree };
+impl Git {
+    fn create(folder: &Path, name: &str, workspace: &Workspace) -> Git {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        let git = Git {
+            git_dir: format!("--git-dir={}", folder.join(name).join(".git").display()),
+            work_tree: workspace.root.clone(),
+        };
         git.run(&["init", "-q"]);
-        git.run(&["config", "core.worktree", &work_tree.display().to_string()]);
+        git.run(&["config", "core.worktree", &git.work_tree.display().to_string()]);
         git.run(&["config", "commit.gpgSign", "false"]);
         git.run(&["config", "user.name", "bench"]);
         git.run(&["config", "user.email", "bench@example.com"]);
@@ -78,7 +81,7 @@ impl Git<'_> {
         let output = Command::new("git")
             .arg(&self.git_dir)
             .args(arguments)
-            .current_dir(self.work_tree)
+            .current_dir(&self.work_tree)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .output()
