@@ -26,6 +26,9 @@ mod execute_command;
 #[path = "cases/harness.rs"]
 mod harness;
 #[cfg(target_os = "linux")]
+#[path = "cases/hooks.rs"]
+mod hooks;
+#[cfg(target_os = "linux")]
 #[path = "cases/hosts.rs"]
 mod hosts;
 #[cfg(target_os = "linux")]

@@ -165,6 +165,7 @@ impl Core {
                 storage: storage.clone(),
                 time_zone: surroundings::time_zone(),
                 texts: texts.clone(),
+                environment: surroundings::environment().into(),
                 terminals: Arc::new(Terminals::new(Arc::new(Direct::new(surroundings::environment())))),
                 providers: provider_cache::cached(providers.clone()),
                 prompt: Arc::new(StandardPrompt {

@@ -31,6 +31,7 @@ pub const METHODS: &[(&str, u64)] = &[
     ("elicit", 600_000),
     ("relay.ask", 3_600_000),
     ("notify", 5_000),
+    ("hook.run", 600_000),
 ];
 
 /// Milliseconds a host may take for this method.
@@ -71,9 +72,8 @@ impl HostRequests {
     /// Waits for the answer of request `id`, at most the method's time.
     pub async fn wait(&self, id: u64, method: &'static str, receiver: oneshot::Receiver<Answer>) -> Answer {
         let after_ms = time_limit(method);
-        let answer = tokio::time::timeout(Duration::from_millis(after_ms), receiver).await;
-        self.lock().remove(&id);
-        match answer {
+        let _forgotten = Forgotten { requests: self, id };
+        match tokio::time::timeout(Duration::from_millis(after_ms), receiver).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(HostRequestError::Withdrawn),
             Err(_) => Err(HostRequestError::TimedOut { method, after_ms }),
@@ -92,6 +92,18 @@ impl HostRequests {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets a request when nobody waits for it any more.
+struct Forgotten<'a> {
+    requests: &'a HostRequests,
+    id: u64,
+}
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        self.requests.lock().remove(&self.id);
     }
 }
 
@@ -120,5 +132,10 @@ mod tests {
         requests.answer(4, Err("no such tab".into()));
         assert_eq!(requests.wait(4, "tabs.get", receiver).await, Err(HostRequestError::Failed("no such tab".into())));
         assert_eq!(requests.len(), 0);
+
+        let receiver = requests.open(6, 5);
+        let gives_up = tokio::time::timeout(Duration::from_secs(1), requests.wait(6, "tabs.get", receiver)).await;
+        assert!(gives_up.is_err());
+        assert!(!requests.answer(6, Ok(Value::Null)), "nobody waits");
     }
 }

@@ -19,7 +19,7 @@ use crate::protocol::event::{self, Event, SessionState};
 use crate::protocol::ids::{AskId, HostRequestId};
 use crate::protocol::json::Json;
 use crate::protocol::message::{Ask, Say, UiKind, UiMessage};
-use crate::task::host::{HostRequestError, Status, TaskEvent, TaskHost, ToolProgress};
+use crate::task::host::{HookRun, HostRequestError, Status, TaskEvent, TaskHost, ToolProgress};
 use crate::task::recovery::Note;
 
 /// Numbers that are unique in an engine.
@@ -338,6 +338,12 @@ impl SessionHost {
         }
     }
 
+    fn hook(&self, task: String, run: HookRun) {
+        let HookRun { call, event, name, tool, state, message, duration_ms } = run;
+        let (kind, tool, state) = (event.to_owned(), tool.map(str::to_owned), state.to_owned());
+        self.send(call, Event::Hook(event::HookRun { task, kind, target: name, tool, state, message, duration_ms }));
+    }
+
     /// Output of a command: the loop reports all so far, the host gets what is new.
     fn command_status(&self, status: &Value) {
         match status["status"].as_str() {
@@ -396,6 +402,7 @@ impl TaskHost for SessionHost {
             TaskEvent::AskOpened { task, message, expires_ms } => self.ask_opened(&task, &message, expires_ms),
             TaskEvent::AskClosed { task, ts, how } => self.ask_closed(task, ts, how),
             TaskEvent::Tool { task, progress } => self.tool(task, progress),
+            TaskEvent::Hook { task, run } => self.hook(task, run),
             TaskEvent::CommandStatus { status, .. } => self.command_status(&status),
             TaskEvent::Status(status, reason) => {
                 let state = match status {

@@ -206,6 +206,7 @@ events! {
         12 MessageEnd(MessageEnd) = "message.end" Lossless false MESSAGE,
         20 ToolBegin(ToolBegin) = "tool.begin" Lossless false CALL,
         23 ToolEnd(ToolEnd) = "tool.end" Lossless false CALL,
+        24 Hook(HookRun) = "hook" Lossless false CALL,
         30 Ask(Ask) = "ask" Lossless true ASK,
         31 AskResolved(AskResolved) = "ask.resolved" Lossless false ASK,
         32 HostRequest(HostRequest) = "host.request" Lossless true HOST_REQUEST,

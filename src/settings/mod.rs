@@ -3,6 +3,7 @@
 //! The loop asks for the current [`Settings`] whenever it needs one, so a change takes effect at the next use. No I/O here.
 
 pub mod checks;
+pub mod hooks;
 pub mod http;
 pub mod modes;
 pub mod reference;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use hooks::Hooks;
 use http::HttpSettings;
 use secrets::Secrets;
 
@@ -139,6 +141,12 @@ pub struct Settings {
     pub experiments: BTreeMap<String, bool>,
     /// Custom modes as in the modes file (spec 03 §10.2).
     pub custom_modes: Vec<Value>,
+    /// Commands and questions to the host at certain points of a task.
+    pub hooks: Hooks,
+    /// A hook that allows a call answers its approval.
+    pub hooks_may_approve: bool,
+    /// Absolute paths of folders whose workspaces may bring hooks of their own.
+    pub trusted_folders: Vec<String>,
     /// How providers are reached.
     #[serde(flatten)]
     pub http: HttpSettings,
@@ -221,6 +229,9 @@ impl Default for Settings {
             use_agent_rules: true,
             experiments: BTreeMap::new(),
             custom_modes: Vec::new(),
+            hooks: Hooks::default(),
+            hooks_may_approve: false,
+            trusted_folders: Vec::new(),
             http: HttpSettings::default(),
             secrets: Secrets::default(),
             other: serde_json::Map::new(),

@@ -1,6 +1,7 @@
 //! The frame a tool runs in: callbacks of spec 01 §6.2 over the task.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -30,19 +31,30 @@ pub(super) struct Frame {
     task: Arc<Task>,
     call: ToolCall,
     label: String,
+    outcome: Arc<Outcome>,
+}
+
+/// What the tool event at the end says; shared by all frames of one call.
+#[derive(Default)]
+struct Outcome {
     summary: Mutex<Option<String>>,
-    failed: std::sync::atomic::AtomicBool,
+    failed: AtomicBool,
 }
 
 impl Frame {
     pub fn new(task: Arc<Task>, call: ToolCall, label: String) -> Frame {
-        Frame { task, call, label, summary: Mutex::new(None), failed: std::sync::atomic::AtomicBool::new(false) }
+        Frame { task, call, label, outcome: Arc::default() }
+    }
+
+    /// The same call with other parameters.
+    pub fn with_call(&self, call: ToolCall, label: String) -> Frame {
+        Frame { task: self.task.clone(), call, label, outcome: self.outcome.clone() }
     }
 
     /// Status and first line of the result, for the tool event.
     pub fn summary(&self) -> (&'static str, String) {
-        let summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let failed = self.failed.load(std::sync::atomic::Ordering::Relaxed);
+        let summary = self.outcome.summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failed = self.outcome.failed.load(Ordering::Relaxed);
         let status = match (&summary, failed) {
             _ if self.task.turn().rejected => "rejected",
             (_, true) => "error",
@@ -53,7 +65,7 @@ impl Frame {
 
     fn note(&self, text: &str) {
         let line: String = text.lines().next().unwrap_or_default().chars().take(SUMMARY_LIMIT).collect();
-        *self.summary.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        *self.outcome.summary.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
         if text.starts_with(self.task.services.surroundings.texts.get("resp.tool_error").trim_end()) {
             self.mark_failed();
         }
@@ -61,7 +73,7 @@ impl Frame {
 
     /// The call did not do what it was asked for.
     pub fn mark_failed(&self) {
-        self.failed.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.outcome.failed.store(true, Ordering::Relaxed);
     }
 
     fn feedback(&self, text: &str, images: &[String]) -> Result<(), ToolError> {
@@ -273,6 +285,10 @@ impl ToolContext for Frame {
 
     fn process_queued(&self) {
         self.task.process_queued();
+    }
+
+    async fn may_complete(&self, result: &str) -> Result<bool, ToolError> {
+        Ok(self.task.may_complete(self, result).await?)
     }
 
     fn completed(&self) {

@@ -1,5 +1,6 @@
 //! What the loop needs from the engine that runs it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -100,6 +101,13 @@ pub enum TaskEvent {
         task: String,
         /// What happened.
         progress: ToolProgress,
+    },
+    /// A hook runs or has run.
+    Hook {
+        /// Task id.
+        task: String,
+        /// Which, and how.
+        run: HookRun,
     },
     /// `commandExecutionStatus` of spec 06 §D.1.
     CommandStatus {
@@ -213,6 +221,25 @@ pub enum ToolProgress {
     },
 }
 
+/// A run of a hook as a host sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HookRun {
+    /// Number of the tool call in this session; 0 when it is about none.
+    pub call: u64,
+    /// Name of the event that it runs at.
+    pub event: &'static str,
+    /// Its command line, at most 200 characters, or `host`.
+    pub name: String,
+    /// Tool name.
+    pub tool: Option<&'static str>,
+    /// `started`, then `passed`, `allowed`, `asked`, `denied` or `failed`.
+    pub state: &'static str,
+    /// Its reason, or why it failed.
+    pub message: Option<String>,
+    /// Milliseconds it took.
+    pub duration_ms: u64,
+}
+
 /// Why a host request has no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum HostRequestError {
@@ -312,6 +339,8 @@ pub struct Surroundings {
     pub time_zone: (String, i32),
     /// The text catalogue.
     pub texts: Arc<Texts>,
+    /// Variables for the programs of hooks.
+    pub environment: Arc<[(OsString, OsString)]>,
     /// Terminals of the engine.
     pub terminals: Arc<Terminals>,
     /// Makes providers.

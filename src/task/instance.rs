@@ -10,6 +10,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::history::HistoryItem;
+use super::hooks::{Decision, WorkspaceHooks};
 use super::host::{Status, TaskEvent};
 use super::manager::{Manager, Services};
 use super::queue::MessageQueue;
@@ -97,6 +98,8 @@ pub(super) struct Task {
     pub settings_at_start: Arc<Settings>,
     /// Ignore and protect rules.
     pub access: Access,
+    /// Hooks that the workspace brings.
+    pub workspace_hooks: WorkspaceHooks,
     /// The edit view.
     pub edits: tokio::sync::Mutex<EditView>,
     /// Cancelled by abort: ends every wait (D05).
@@ -165,6 +168,12 @@ pub(super) struct State {
     pub calls: u64,
     /// See `calls`.
     pub open_call: Option<u64>,
+    /// The loop has begun.
+    pub ran: bool,
+    /// What hooks decided about the call that runs.
+    pub hook_decision: Option<Decision>,
+    /// Completions that hooks denied in a row.
+    pub completion_denials: u32,
     /// What a restored task does again.
     pub replay: Replay,
 }
@@ -191,6 +200,7 @@ impl Task {
             edits: tokio::sync::Mutex::new(edits),
             manager,
             access: Access::load(&cwd),
+            workspace_hooks: WorkspaceHooks::load(&cwd, &settings.trusted_folders),
             cwd,
             aborted: CancellationToken::new(),
             store,
@@ -223,6 +233,9 @@ impl Task {
                 reported_usage: None,
                 calls: 0,
                 open_call: None,
+                ran: false,
+                hook_decision: None,
+                completion_denials: 0,
                 replay: Replay::default(),
             }),
             settings_at_start: settings,

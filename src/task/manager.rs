@@ -1,6 +1,7 @@
 //! The stack of tasks of a session and what the host does with it (spec 02 §2.3, §16).
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(super) struct Services {
     pub surroundings: Surroundings,
     pub settings: Arc<dyn SettingsSource>,
     pub spawner: Spawner,
+    /// The user was told of hooks of the workspace that do not run.
+    pub told_of_hooks: AtomicBool,
 }
 
 /// The manager of spec 02 §1.
@@ -43,7 +46,8 @@ impl Manager {
         cwd: PathBuf,
         spawner: Spawner,
     ) -> Arc<Manager> {
-        let services = Arc::new(Services { host, surroundings, settings, spawner });
+        let services =
+            Arc::new(Services { host, surroundings, settings, spawner, told_of_hooks: AtomicBool::new(false) });
         Arc::new_cyclic(|me| Manager { services, cwd, stack: Mutex::new(Vec::new()), me: me.clone() })
     }
 
@@ -140,6 +144,7 @@ impl Manager {
         let parent = lineage.parent_id.clone();
         let task = Task::new(id.clone(), lineage, cwd, mode, self.services.clone(), self.me.clone());
         self.services.host.emit(TaskEvent::TaskCreated { task: id, parent });
+        task.tell_of_workspace_hooks();
         task
     }
 
@@ -322,6 +327,9 @@ impl Task {
             let mut state = self.state();
             state.abandoned |= abandoned;
             state.queue.clear();
+        }
+        if !self.aborted.is_cancelled() {
+            self.run_stop_hooks();
         }
         self.aborted.cancel();
         self.lifecycle("taskAborted", Value::Null);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::approval::policy::{self, Verdict};
+use super::hooks;
 use super::host::{Status, TaskEvent};
 use super::instance::{Aborted, PendingAsk, State, Task};
 use super::queue::QueuedMessage;
@@ -202,7 +203,9 @@ impl Task {
             let _ = self.respond(Some(message.ts), answer, "answered");
             return self.wait_for_answer(&message, receiver, Verdict::Ask).await;
         }
-        let verdict = policy::decide(ask, &message, &self.settings(), &self.services.surroundings.texts);
+        let settings = self.settings();
+        let verdict = policy::decide(ask, &message, &settings, &self.services.surroundings.texts);
+        let verdict = hooks::adjust(verdict, self.state().hook_decision, &message, &settings);
         if !verdict.is_immediate() {
             self.note(|task| Note::Opened { task, ts: message.ts });
             let (task, message) = (self.id.clone(), message.clone());

@@ -13,6 +13,7 @@ mod context_files;
 pub mod environment;
 mod frame;
 pub mod history;
+pub mod hooks;
 pub mod host;
 mod instance;
 pub mod label;

@@ -15,7 +15,7 @@ use crate::prompt::text::context;
 use crate::protocol::message::{Ask, AskResponse, ContentBlock, Say, ToolResponse};
 use crate::protocol::tool::ToolCall;
 use crate::tools::context::{ToolContext, ToolError};
-use crate::tools::{self, permissions, response};
+use crate::tools::{self, Tool, permissions, response};
 
 impl Task {
     /// Asks for a presentation of what has arrived.
@@ -172,6 +172,15 @@ impl Task {
             }
             return Ok(());
         };
+        match call.partial {
+            true => self.run_unhooked(tool, frame).await,
+            false => self.run_hooked(tool, frame).await,
+        }
+    }
+
+    /// Runs the tool itself; what it does not catch becomes its result.
+    pub(super) async fn run_unhooked(self: &Arc<Self>, tool: &dyn Tool, frame: &Frame) -> Result<(), Aborted> {
+        let call = frame.call();
         match tool.run(call, frame).await {
             Ok(()) => Ok(()),
             Err(ToolError::Aborted) => Err(Aborted),

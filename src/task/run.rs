@@ -65,7 +65,8 @@ impl Task {
         if self.say(Say::Text, Some(text.clone()), &images, None, Extra::default()).is_err() {
             return;
         }
-        self.run(task_content(&text, &images));
+        let content = task_content(&text, &images);
+        self.run_after_hooks(text, content);
     }
 
     /// Starts the outer loop (spec 02 §4) and the presenter.
@@ -82,6 +83,7 @@ impl Task {
 
     /// The outer loop and the presenter, from this step on.
     pub fn run_from(self: Arc<Self>, step: Step) {
+        self.state().ran = true;
         self.status(Status::Running, None);
         let spawner = &self.services.spawner;
         spawner.spawn(self.clone().run_presenter());

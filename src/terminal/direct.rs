@@ -63,14 +63,14 @@ impl Launcher for Direct {
 }
 
 #[cfg(unix)]
-fn shell(line: &str) -> Command {
+pub(super) fn shell(line: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(line).process_group(0);
     command
 }
 
 #[cfg(windows)]
-fn shell(line: &str) -> Command {
+pub(super) fn shell(line: &str) -> Command {
     let mut command = Command::new("cmd.exe");
     // cmd.exe takes the rest of its line as it is; /s removes just the outer quotes.
     command.raw_arg(format!("/d /s /c \"{line}\""));

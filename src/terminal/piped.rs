@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::direct::until;
+use super::direct::{shell, until};
 use super::exit::Exit;
 use super::tree::{KillOnDrop, Tree};
 
@@ -59,7 +59,30 @@ impl Piped {
     /// The system could not start it; `NotFound` also when the directory does not exist.
     pub fn start(program: Program) -> io::Result<Piped> {
         let mut command = Command::new(&program.program);
-        command.args(&program.arguments).current_dir(&program.cwd).env_clear().envs(program.environment);
+        command.args(&program.arguments);
+        Piped::spawn(command, program.cwd, program.environment, program.input)
+    }
+
+    /// Starts a command line in the shell that [`Direct`](super::Direct) runs commands in. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Piped::start`].
+    pub fn shell(
+        line: &str,
+        cwd: PathBuf,
+        environment: Vec<(OsString, OsString)>,
+        input: Vec<u8>,
+    ) -> io::Result<Piped> {
+        Piped::spawn(shell(line), cwd, environment, input)
+    }
+
+    fn spawn(
+        mut command: Command,
+        cwd: PathBuf,
+        environment: Vec<(OsString, OsString)>,
+        input_bytes: Vec<u8>,
+    ) -> io::Result<Piped> {
+        command.current_dir(cwd).env_clear().envs(environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         command.process_group(0);
@@ -78,7 +101,7 @@ impl Piped {
             errors_reader: tokio::spawn(keep_errors(messages, Arc::clone(&errors))),
             errors,
             // A program that does not read its input says why in another way.
-            input_writer: tokio::spawn(async move { drop(input.write_all(&program.input).await) }),
+            input_writer: tokio::spawn(async move { drop(input.write_all(&input_bytes).await) }),
             exit: None,
             drained_at: None,
         })

@@ -48,6 +48,9 @@ async fn complete(call: &ToolCall, context: &dyn ToolContext) -> Result<(), Tool
     };
     context.reset_mistakes();
     context.say(Say::CompletionResult, result.to_owned(), Vec::new(), Some(false)).await?;
+    if !context.may_complete(result).await? {
+        return Ok(());
+    }
     context.completed();
     // The parent of a subtask goes on with the result, or the user refused that: no result either way.
     if context.finish_subtask(result).await?.is_some() {

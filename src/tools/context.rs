@@ -141,6 +141,10 @@ pub trait ToolContext: Send + Sync {
     fn set_edited(&self);
     /// processQueued() of spec 02 §3.
     fn process_queued(&self);
+    /// Whether the task may be complete with this result; if not, the model has been told why.
+    async fn may_complete(&self, _result: &str) -> Result<bool, ToolError> {
+        Ok(true)
+    }
     /// Emits `taskCompleted`.
     fn completed(&self);
     /// Kind of the last UI message, if it is an ask.

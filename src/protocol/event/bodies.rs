@@ -165,6 +165,26 @@ records! {
         duration_ms: u64,
     }
 
+    /// A hook runs or has run.
+    HookRun / ArchivedHookRun {
+        /// Task id.
+        task: String,
+        /// Event that it runs at, such as `PreToolUse`.
+        kind: String,
+        /// Its command line, at most 200 characters, or `host`.
+        target: String,
+        /// Tool name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tool: Option<String>,
+        /// `started`, then `passed`, `allowed`, `asked`, `denied` or `failed`.
+        state: String,
+        /// Its reason, or why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// Milliseconds it took; 0 when it has started.
+        duration_ms: u64,
+    }
+
     /// A question waits for `task.respond`.
     Ask / ArchivedAsk {
         /// Task id.

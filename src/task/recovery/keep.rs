@@ -156,6 +156,7 @@ impl Task {
             edited: state.edited,
             recently_modified: state.recently_modified.clone(),
             calls: state.calls,
+            completion_denials: state.completion_denials,
         }
     }
 }

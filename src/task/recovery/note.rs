@@ -9,6 +9,7 @@ use super::QueuedMessage;
 use super::progress::TaskProgress;
 use crate::protocol::message::{ApiMessage, ContentBlock, TodoItem, UiMessage};
 use crate::task::ToolCount;
+use crate::task::hooks::NotedVerdict;
 use crate::tools::context::Answer;
 
 /// A fact without which a killed session could not go on. Most name the task by its id: the topmost one with it is meant.
@@ -218,6 +219,13 @@ pub enum Note {
         /// Task id.
         task: String,
     },
+    /// Hooks of the present step had their say.
+    Hooks {
+        /// Task id.
+        task: String,
+        /// At which event, and what they said.
+        noted: NotedVerdict,
+    },
     /// The task has the result of its subtask.
     Returned {
         /// Task id.
@@ -309,6 +317,9 @@ pub struct Facts {
     /// Tool calls announced.
     #[serde(skip_serializing_if = "is_default")]
     pub calls: u64,
+    /// Completions that hooks denied in a row.
+    #[serde(skip_serializing_if = "is_default")]
+    pub completion_denials: u32,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::conversation::Later;
 use super::note::{Entry, Facts, Note, Origin};
 use crate::protocol::message::{ContentBlock, Role, TodoItem, UiMessage};
+use crate::task::hooks::NotedVerdict;
 use crate::task::queue::QueuedMessage;
 use crate::tools::context::Answer;
 
@@ -39,6 +40,9 @@ pub struct TaskProgress {
     /// The call that ended with the last note: the host may not have been told.
     #[serde(default)]
     pub(in crate::task) ended: Option<(u64, String)>,
+    /// What hooks said in the present step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::task) verdicts: Vec<NotedVerdict>,
     pub(in crate::task) queue: Vec<QueuedMessage>,
     pub(in crate::task) pending_todos: Option<Vec<TodoItem>>,
     /// What an edit made in order to show a new file.
@@ -182,6 +186,7 @@ impl Progress {
             later: replaced.map(|old| old.later).unwrap_or_default(),
             open: None,
             answers: Vec::new(),
+            verdicts: Vec::new(),
             call: None,
             ended: None,
             queue: Vec::new(),
@@ -277,6 +282,7 @@ impl Progress {
             Note::PendingTodos { task, todos } => self.task_mut(&task)?.pending_todos = Some(todos),
             Note::Creating { task, paths } => self.task_mut(&task)?.created = paths,
             Note::Created { task } => self.task_mut(&task)?.created.clear(),
+            Note::Hooks { task, noted } => self.task_mut(&task)?.verdicts.push(noted),
             Note::Returned { task } => self.task_mut(&task)?.result = None,
             Note::Restored
             | Note::Restores(_)
@@ -294,6 +300,7 @@ impl TaskProgress {
     fn step(&mut self, after: i64) {
         self.after = after;
         self.answers.clear();
+        self.verdicts.clear();
         self.call = None;
         self.pending_todos = None;
     }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use super::note::Note;
 use super::progress::Given;
 use crate::protocol::message::{TodoItem, UiKind, UiMessage};
+use crate::settings::hooks::HookEvent;
+use crate::task::hooks::{NotedVerdict, Verdict};
 use crate::task::host::TaskEvent;
 use crate::task::instance::{State, Task};
 
@@ -15,6 +17,8 @@ pub(in crate::task) struct Replay {
     pub messages: VecDeque<UiMessage>,
     /// Answers to those of them that asked.
     pub answers: Vec<Given>,
+    /// What hooks said in it.
+    pub verdicts: Vec<NotedVerdict>,
     /// The one that waited for its answer.
     pub open: Option<i64>,
     /// A complete message that is being shown from the beginning again: the host has it already.
@@ -42,6 +46,12 @@ impl Replay {
                 (passed, self.messages.pop_front())
             }
         }
+    }
+
+    /// What the hooks of this event said about this call.
+    pub fn verdict(&mut self, event: HookEvent, call: u64) -> Option<Verdict> {
+        let at = self.verdicts.iter().position(|noted| noted.event == event && noted.call == call)?;
+        Some(self.verdicts.remove(at).verdict)
     }
 
     /// The answer that the message `ts` got.

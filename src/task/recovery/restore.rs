@@ -116,6 +116,7 @@ impl Task {
             state.calls = state.calls.max(state.open_call.unwrap_or(0));
             state.replay.messages = messages.into();
             state.replay.answers = known.answers;
+            state.replay.verdicts = known.verdicts;
             state.replay.open = known.open;
             state.replay.pending_todos = known.pending_todos;
             state.replay.mode = mode_before;
@@ -167,6 +168,7 @@ impl Task {
         state.edited = facts.edited;
         state.recently_modified = facts.recently_modified;
         state.calls = facts.calls;
+        state.completion_denials = facts.completion_denials;
     }
 
     /// What the host was to be told last, it may not have been told.

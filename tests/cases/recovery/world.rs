@@ -329,6 +329,7 @@ impl World {
             storage: self.root.join("storage"),
             time_zone: ("UTC".into(), 0),
             texts: self.shared.texts.clone(),
+            environment: std::env::vars_os().collect(),
             terminals: Arc::new(Terminals::new(Arc::new(Direct::new(std::env::vars_os())))),
             providers: Arc::new(move |_| Ok(provider.clone())),
             prompt: Arc::new(Prompt),

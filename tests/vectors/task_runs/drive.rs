@@ -185,6 +185,7 @@ fn surroundings(world: &Arc<World>, root: &Path, storage: &Path) -> Surroundings
         storage: storage.to_owned(),
         time_zone: ("⟦TZ⟧".into(), 0),
         texts: world.texts(),
+        environment: std::env::vars_os().collect(),
         terminals: Arc::new(Terminals::new(Arc::new(Direct::new(environment)))),
         providers: Arc::new(move |_| Ok(provider.clone())),
         prompt: Arc::new(Prompt),
