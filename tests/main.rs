@@ -79,6 +79,8 @@ mod structure;
 #[cfg(unix)]
 #[path = "vectors/stub.rs"]
 mod stub;
+#[path = "cases/task_turns.rs"]
+mod task_turns;
 #[cfg(target_os = "linux")]
 #[path = "cases/tools.rs"]
 mod tools;
