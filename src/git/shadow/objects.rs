@@ -61,10 +61,10 @@ impl Objects {
     /// The first `limit` bytes of a content.
     pub(super) fn head(&self, id: Oid, limit: u64) -> Result<Vec<u8>, ShadowError> {
         let mut head = Vec::new();
-        if let Ok((reader, ..)) = self.odb.reader(id) {
-            if reader.take(limit).read_to_end(&mut head).is_ok() {
-                return Ok(head);
-            }
+        if let Ok((reader, ..)) = self.odb.reader(id)
+            && reader.take(limit).read_to_end(&mut head).is_ok()
+        {
+            return Ok(head);
         }
         let mut content = self.read(id, ObjectType::Blob)?;
         content.truncate(limit as usize);
@@ -73,10 +73,10 @@ impl Objects {
 
     /// Writes a content to `to`; a large one does not pass through memory as a whole, unless it lies in a pack.
     pub(super) fn copy(&self, id: Oid, to: &mut File) -> Result<io::Result<()>, ShadowError> {
-        if self.size(id)? > IN_MEMORY {
-            if let Ok((mut reader, ..)) = self.odb.reader(id) {
-                return Ok(io::copy(&mut reader, to).map(drop));
-            }
+        if self.size(id)? > IN_MEMORY
+            && let Ok((mut reader, ..)) = self.odb.reader(id)
+        {
+            return Ok(io::copy(&mut reader, to).map(drop));
         }
         let content = self.read(id, ObjectType::Blob)?;
         Ok(to.write_all(&content))

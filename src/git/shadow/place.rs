@@ -23,7 +23,7 @@ impl Place {
     /// Refuses personal folders, by whatever path they are reached, and the engine's own storage.
     pub(super) fn check(&self) -> Result<(), ShadowError> {
         let work_tree = real(&self.work_tree);
-        if real(&self.home) == work_tree || PERSONAL.iter().any(|name| real(&self.home.join(name)) == work_tree) {
+        if real(&self.home) == work_tree || PERSONAL.iter().any(|name| real(self.home.join(name)) == work_tree) {
             return Err(ShadowError::PersonalFolder(self.work_tree.clone()));
         }
         if work_tree.starts_with(real(self.storage())) {

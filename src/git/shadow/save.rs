@@ -23,8 +23,7 @@ pub(super) fn save(
     let locked = repository.lock()?;
     let head = repository.head()?;
     let cache = Cache::load(repository, head)?;
-    let known = store_files(&repository.objects, work_tree, inner, &cache)?;
-    let (known, skipped) = known;
+    let (known, skipped) = store_files(&repository.objects, work_tree, inner, &cache)?;
     let files: Vec<TreeFile> =
         known.iter().map(|k| TreeFile { path: k.path.clone(), kind: k.kind, id: k.id }).collect();
     let tree = tree::write(&repository.objects, &files)?;
