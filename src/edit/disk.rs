@@ -1,6 +1,6 @@
 //! An [`Editor`] for hosts that cannot show edits: documents in memory, files on disk (spec 05 §2.2).
 //!
-//! It does what an editor would: a document keeps the line ends most of its file has, and its byte-order mark.
+//! It does what an editor would: a document keeps its [form](Form).
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 
 use super::diagnostics::FileDiagnostics;
+use super::document::Form;
 use super::view::{Editor, EditorError, Proposal};
 use crate::workspace::write::write_atomic;
 
@@ -22,8 +23,7 @@ pub struct DiskEditor {
 
 /// A file being edited.
 struct Document {
-    byte_order_mark: bool,
-    crlf: bool,
+    form: Form,
     /// What opening it created: the folders from the top, then the file.
     created: Vec<PathBuf>,
     /// The final text, once proposed.
@@ -48,7 +48,7 @@ impl Editor for DiskEditor {
             self.documents().insert(proposal.path.to_owned(), document);
         }
         if let Some(document) = self.documents().get_mut(proposal.path).filter(|_| proposal.is_final) {
-            document.text = Some(document.line_ends(&proposal.document()));
+            document.text = Some(document.form.line_ends(&proposal.document()));
         }
         Ok(())
     }
@@ -56,8 +56,7 @@ impl Editor for DiskEditor {
     async fn apply(&self, path: &Path) -> Result<String, EditorError> {
         let document = self.documents().remove(path).ok_or(EditorError::Closed)?;
         let text = document.text.ok_or(EditorError::Closed)?;
-        let mark = if document.byte_order_mark { "\u{feff}" } else { "" };
-        write(path, format!("{mark}{text}")).await?;
+        write(path, document.form.file(&text)).await?;
         Ok(text)
     }
 
@@ -95,26 +94,11 @@ impl DiskEditor {
 impl Document {
     fn open(proposal: &Proposal<'_>) -> io::Result<Document> {
         Ok(Document {
-            byte_order_mark: proposal.original.starts_with('\u{feff}'),
-            crlf: uses_crlf(proposal.original),
+            form: Form::of(proposal.original),
             created: if proposal.is_new { create(proposal.path)? } else { Vec::new() },
             text: None,
         })
     }
-
-    fn line_ends(&self, text: &str) -> String {
-        let text = text.replace("\r\n", "\n");
-        if self.crlf { text.replace('\n', "\r\n") } else { text }
-    }
-}
-
-/// Whether an editor would say that the text has CRLF line ends: most of its line ends contain CR. A text without any has
-/// the platform's.
-fn uses_crlf(text: &str) -> bool {
-    let crlf = text.matches("\r\n").count();
-    let with_cr = text.matches('\r').count();
-    let all = with_cr + text.matches('\n').count() - crlf;
-    if all == 0 { cfg!(windows) } else { with_cr * 2 > all }
 }
 
 /// Creates the empty file with its missing folders, and returns what was created, outermost first.
@@ -136,17 +120,4 @@ async fn write(path: &Path, text: String) -> Result<(), EditorError> {
     let target = path.to_owned();
     let written = tokio::task::spawn_blocking(move || write_atomic(&target, text.as_bytes())).await;
     written.unwrap_or_else(|cause| Err(io::Error::other(cause))).map_err(|cause| EditorError::io(path, &cause))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn line_ends_follow_the_majority() {
-        for (text, crlf) in [("a\r\nb\r\nc\n", true), ("a\r\nb\nc\n", false), ("a\nb\r\n", false), ("", cfg!(windows))]
-        {
-            assert_eq!(uses_crlf(text), crlf, "{text:?}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! Which of several shortest edits is shown, and where the missing-newline line stands, follow the reference's diff library,
 //! so that the same change always reads the same.
 
-mod myers;
+pub(in crate::edit) mod myers;
 
 use myers::Change;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 /// What happens to a run of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::edit) enum Change {
     Kept,
     Removed,
     Added,
@@ -13,7 +13,7 @@ pub(super) enum Change {
 
 /// Lines that follow each other and share their fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
+pub(in crate::edit) struct Run {
     pub change: Change,
     pub count: usize,
 }
@@ -25,7 +25,7 @@ const STEP_LIMIT: usize = 16_000_000;
 const RUN_LIMIT: usize = 1_000_000;
 
 /// The runs that turn `old` into `new`.
-pub(super) fn diff(old: &[&str], new: &[&str]) -> Vec<Run> {
+pub(in crate::edit) fn diff(old: &[&str], new: &[&str]) -> Vec<Run> {
     let mut numbers = HashMap::new();
     let old: Vec<u32> = numbered(old, &mut numbers);
     let new: Vec<u32> = numbered(new, &mut numbers);
