@@ -129,6 +129,7 @@
 #define LAI_FIELD_TOKENS_BEFORE 57u
 #define LAI_FIELD_TOKENS_AFTER 58u
 #define LAI_FIELD_ERROR 59u
+#define LAI_FIELD_IDS 60u
 
 /* Kinds of requests. */
 #define LAI_REQUEST_ENGINE_INFO 1u
@@ -963,6 +964,46 @@ lai_status lai_task_respond(const lai_client *client,
 
  */
 lai_status lai_task_cancel(const lai_client *client, uint64_t session, uint64_t *request, lai_error **error);
+
+/*
+ Opens a session on a stored task (`task.resume`), which then asks `resume_task`. The result holds `session` and `task`. Absent
+ `workspace`: the one it was started in; `settings`: JSON object of settings that differ for this session, may be absent.
+
+ */
+lai_status lai_task_resume(const lai_client *client,
+                           lai_str task,
+                           lai_str workspace,
+                           lai_str settings,
+                           uint64_t *request,
+                           lai_error **error);
+
+/*
+ Lists stored tasks, newest first (`task.list`). `cursor` of an earlier result and `query` may be absent; `limit` 0: 50. The
+ result holds `tasks` and, when there are more, `cursor`.
+
+ */
+lai_status lai_task_list(const lai_client *client,
+                         lai_str cursor,
+                         uint32_t limit,
+                         lai_str query,
+                         uint64_t *request,
+                         lai_error **error);
+
+/*
+ Switches the mode of a session (`task.set_mode`).
+
+ */
+lai_status lai_task_set_mode(const lai_client *client,
+                             uint64_t session,
+                             lai_str mode,
+                             uint64_t *request,
+                             lai_error **error);
+
+/*
+ Closes the current task of a session (`task.clear`); a session without a task ends.
+
+ */
+lai_status lai_task_clear(const lai_client *client, uint64_t session, uint64_t *request, lai_error **error);
 
 /*
  A raw call of the model (`completion.create`); the answer streams as `message.delta` events.

@@ -21,6 +21,8 @@ mod engine_provider;
 #[path = "cases/engine_requests.rs"]
 mod engine_requests;
 #[cfg(unix)]
+#[path = "cases/engine_tasks.rs"]
+mod engine_tasks;
 #[path = "cases/execute_command.rs"]
 mod execute_command;
 #[path = "cases/harness.rs"]

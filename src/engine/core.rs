@@ -147,9 +147,13 @@ impl Core {
             tables: Some(storage.join("settings/providers")),
             ..providers::Surroundings::new(http, wording)
         };
-        let history = History::new(storage.join("task_history.json"));
-        runtime.spawn(history.clone().keep_saved());
         Arc::new_cyclic(|me: &Weak<Core>| {
+            let core = me.clone();
+            let history = History::new(storage.join("task_history.json"), move |message| {
+                let log = Log { level: LogLevel::Error, target: "history".into(), message };
+                core.upgrade().iter().for_each(|core| core.announce(Event::Log(log.clone())));
+            });
+            runtime.spawn(history.clone().keep_saved());
             let core = me.clone();
             let providers = providers::Surroundings {
                 notify: Arc::new(move |message| {
@@ -415,6 +419,12 @@ impl Core {
         settings: Arc<SessionSettings>,
     ) -> Session {
         let number = host.session;
+        if let Some(keeper) = client.returns().then(|| self.keeper.clone()).flatten() {
+            settings.keep_with(move |own| {
+                let settings = own.to_string().into();
+                keeper.keep(&Entry::SessionSettings { number, settings });
+            });
+        }
         let task_host: Arc<dyn TaskHost> = host.clone();
         let editor: Arc<dyn Editor> = match HostEditor::of(&task_host) {
             Some(editor) => Arc::new(editor),
@@ -474,6 +484,18 @@ impl Core {
         let entry = self.sessions().get(&number).filter(may).cloned()?;
         let id = SessionId::new(self.generation, number);
         Some(Session { id, host: entry.host, handle: entry.handle?, settings: entry.settings })
+    }
+
+    /// The numbers of the sessions that have this task open.
+    pub fn sessions_with(&self, task: &str) -> Vec<u32> {
+        let sessions = self.sessions();
+        let has = |open: &Open| open.handle.as_ref().is_some_and(|handle| handle.tasks().iter().any(|id| id == task));
+        sessions.iter().filter(|(_, open)| has(open)).map(|(number, _)| *number).collect()
+    }
+
+    /// Offset of the local time from UTC in minutes.
+    pub fn minutes_east(&self) -> i32 {
+        self.surroundings.time_zone.1
     }
 
     /// Lets go of a session, which aborts and ends.

@@ -22,7 +22,7 @@ use crate::protocol::json::Json;
 use crate::protocol::record::DecodeError;
 use crate::protocol::request::{self, Request, Response, TerminalAction};
 use crate::providers::KeyringError;
-use crate::settings::modes;
+use crate::settings::{modes, profiles};
 use crate::task::host::SettingsSource;
 use crate::task::session::{Command, CommandError};
 use crate::transport::{FLAG_BLOB, RecordHead, RequestReader, TransportError};
@@ -225,17 +225,34 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         }
         Request::TaskStart(start) => task_start(core, client, id, start),
         Request::TaskResume(resume) => task_resume(core, client, id, resume),
-        Request::TaskList(list) => later(core, move |core| Ok(tasks::list(core, &list))),
+        Request::TaskList(list) => later(core, move |core| tasks::list(core, &list)),
         Request::TaskGet(get) => later(core, move |core| tasks::get(core, &get.task)),
-        Request::TaskDelete(delete) => later(core, move |core| tasks::delete(core, &delete.task)),
+        Request::TaskExport(export) => later(core, move |core| tasks::export(core, &export)),
+        Request::TaskDelete(delete) => Execution::Later(Box::pin(tasks::delete(core.clone(), client.clone(), delete))),
         Request::TaskMessage(m) => {
             command(core, client, m.session, Command::Message { text: m.text, images: m.images })
         }
-        Request::TaskQueue(q) => command(core, client, q.session, Command::Queue { text: q.text, images: q.images }),
+        Request::TaskQueue(request::TaskQueue { session, text, images, message, remove }) => {
+            let queue = match message {
+                None => Command::Queue { text, images },
+                Some(id) if remove => Command::Unqueue { id },
+                Some(id) => Command::EditQueued { id, text, images },
+            };
+            command(core, client, session, queue)
+        }
         Request::TaskRespond(respond) => task_respond(core, client, id, respond),
         Request::TaskCancel(r) => command(core, client, r.session, Command::Cancel),
         Request::TaskClear(r) => task_clear(core, client, r.session),
         Request::TaskSetMode(r) => task_set_mode(core, client, r),
+        Request::TaskSetProfile(r) => task_set_profile(core, client, r),
+        Request::TaskEditMessage(request::TaskEditMessage { session, message, text, images, restore }) => {
+            let message = message_ts(message);
+            command(core, client, session, Command::EditMessage { message, text, images, restore })
+        }
+        Request::TaskDeleteMessage(request::TaskDeleteMessage { session, message, restore }) => {
+            let message = message_ts(message);
+            command(core, client, session, Command::DeleteMessage { message, restore })
+        }
         Request::TaskCondense(r) => command(core, client, r.session, Command::Condense),
         Request::TaskSetTodos(r) => {
             let todos = serde_json::to_value(&r.todos).unwrap_or(Value::Null);
@@ -246,7 +263,6 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
             command(core, client, r.session, Command::Terminal { proceed })
         }
         Request::HostRespond(respond) => host_respond(core, client, respond).into(),
-        Request::TaskSetProfile(_) => not_supported("task.set_profile").into(),
         Request::Unbuilt(kind, _) => not_supported(kind.as_str()).into(),
     }
 }
@@ -289,24 +305,24 @@ fn task_start(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, start: reques
     if start.dry_run {
         return not_supported("task.start.dry_run").into();
     }
-    if start.profile.is_some() {
-        return not_supported("task.start.profile").into();
-    }
-    let mut own = match object(start.settings.as_ref(), "task.start.settings") {
+    let own = match object(start.settings.as_ref(), "task.start.settings") {
         Ok(own) => own,
         Err(failed) => return Err(failed).into(),
     };
-    if let Some(mode) = start.mode {
-        own.insert("mode".into(), mode.into());
-    }
     let session = match open_session(core, client, id, &start.workspace, own, "task.start") {
         Ok(session) => session,
         Err(failed) => return Err(failed).into(),
     };
     let current = session.settings.current();
-    if modes::find(&current.mode, &current.custom_modes).is_none() {
+    let mode = start.mode.as_ref().unwrap_or(&current.mode);
+    if modes::find(mode, &current.custom_modes).is_none() {
         core.end_session(session.id.index());
-        return Err(no_mode(&current.mode, "task.start.mode")).into();
+        return Err(no_mode(mode, "task.start.mode")).into();
+    }
+    start.mode.iter().for_each(|mode| session.settings.set_mode(mode));
+    if let Some(profile) = start.profile.filter(|profile| !session.settings.set_profile(profile)) {
+        core.end_session(session.id.index());
+        return Err(no_profile(&profile, "task.start.profile")).into();
     }
     with_session(core, session, Command::Start { text: start.text, images: start.images, todos: start.todos })
 }
@@ -335,6 +351,26 @@ fn task_set_mode(core: &Core, client: &Attachment, set: request::TaskSetMode) ->
         return Err(no_mode(&set.mode, "task.set_mode.mode")).into();
     }
     submit(&session, Command::SetMode(set.mode))
+}
+
+fn task_set_profile(core: &Core, client: &Attachment, set: request::TaskSetProfile) -> Execution {
+    let Some(session) = core.session(set.session, client) else { return Err(stale("session")).into() };
+    if profiles::find(&session.settings.current().secrets, &set.profile).is_none() {
+        return Err(no_profile(&set.profile, "task.set_profile.profile")).into();
+    }
+    submit(&session, Command::SetProfile(set.profile))
+}
+
+fn no_profile(name: &str, place: &str) -> RequestFailed {
+    RequestFailed {
+        place: Some(place.to_owned()),
+        ..RequestFailed::new(ErrorKind::NotFound, format!("there is no profile `{name}`"))
+    }
+}
+
+/// The `ts` of the message of this id; one that no message has, if the number is none.
+fn message_ts(id: u64) -> i64 {
+    i64::try_from(id).unwrap_or(-1)
 }
 
 fn no_mode(slug: &str, place: &str) -> RequestFailed {
@@ -466,12 +502,7 @@ fn settings_set(core: &Core, client: &Attachment, set: &request::SettingsSet) ->
         None => core.settings.set(values),
         Some(id) => {
             let session = core.session(id, client).ok_or_else(|| stale("session"))?;
-            let changed = session.settings.set(values);
-            if client.returns() && changed.is_ok() {
-                let settings = session.settings.own_without_secrets().to_string();
-                core.keep(|| Entry::SessionSettings { number: id.index(), settings: settings.into() });
-            }
-            changed
+            session.settings.set(values)
         }
     }
     .map_err(|error| setting_refused(&error, "settings.set.values"))?;
@@ -533,12 +564,14 @@ fn malformed(error: &DecodeError) -> RequestFailed {
     RequestFailed { place, ..RequestFailed::new(ErrorKind::InvalidRequest, error.to_string()) }
 }
 
-fn command_failed(error: CommandError) -> RequestFailed {
+pub(super) fn command_failed(error: CommandError) -> RequestFailed {
     let kind = match error {
-        CommandError::NoTask | CommandError::UnknownTask(_) => ErrorKind::NotFound,
+        CommandError::NoTask | CommandError::UnknownTask(_) | CommandError::NoSuchMessage(_) => ErrorKind::NotFound,
+        CommandError::NotSupported(_) => ErrorKind::NotSupported,
+        CommandError::Damaged(_) => ErrorKind::Io,
         CommandError::NoSuchAsk => ErrorKind::Stale,
         CommandError::Invalid(_) => ErrorKind::InvalidRequest,
-        CommandError::Busy => ErrorKind::Busy,
+        CommandError::Busy | CommandError::InTheWay(_) => ErrorKind::Busy,
         CommandError::Closed => ErrorKind::Closed,
         CommandError::Provider(_) => ErrorKind::Provider,
     };

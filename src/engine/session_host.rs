@@ -422,6 +422,7 @@ impl TaskHost for SessionHost {
             }
             TaskEvent::Todos { task, items } => self.send(0, Event::Todo(event::TodoChanged::new(&task, &items))),
             TaskEvent::Mode(mode) => self.send(0, Event::Mode(event::ModeChanged { mode })),
+            TaskEvent::Profile(profile) => self.send(0, Event::Profile(event::ProfileChanged { profile })),
             TaskEvent::Retry { task, attempt, in_ms, reason } => {
                 self.send(0, Event::Retry(event::Retry { task, attempt, in_ms, reason }));
             }
@@ -429,7 +430,7 @@ impl TaskHost for SessionHost {
                 let condensed = event::Condensed { task, tokens_before, tokens_after, cost, summary, error };
                 self.send(0, Event::Condense(condensed));
             }
-            TaskEvent::Queue { task, texts, .. } => self.send(0, Event::Queue(event::Queue { task, texts })),
+            TaskEvent::Queue { task, texts, ids } => self.send(0, Event::Queue(event::Queue { task, texts, ids })),
             TaskEvent::Completed { task, result, usage } => {
                 self.send(0, Event::TaskCompleted(event::TaskCompleted::new(&task, &result, &usage)));
             }

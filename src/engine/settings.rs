@@ -1,12 +1,18 @@
 //! Settings in force: those of the engine, and per session what differs from them.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use serde_json::{Map, Value};
 
-use crate::settings::Settings;
+use crate::settings::modes::DEFAULT_MODE;
 use crate::settings::secrets::{self, Secrets, blot};
+use crate::settings::{Settings, profiles};
 use crate::task::host::SettingsSource;
+
+/// Names the profile in force.
+const PROFILE_IN_FORCE: &str = "currentApiConfigName";
+/// Ids of the profiles that modes were last used with.
+const MODE_PROFILES: &str = "modeApiConfigs";
 
 /// A setting that cannot be taken.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -46,6 +52,21 @@ impl Values {
         self
     }
 
+    /// These without what a profile brings of its own.
+    fn without_profile(mut self) -> Values {
+        self.plain.retain(|key, value| !profiles::replaces(key, value));
+        self.secrets.retain(|key, value| !profiles::replaces(key, value));
+        self
+    }
+
+    /// The settings of the profile that is chosen here; `None` when none is chosen, or it is not there.
+    fn profile(&self) -> Option<Values> {
+        let name = self.plain.get(PROFILE_IN_FORCE)?.as_str()?;
+        let mut profile = profiles::find(&self.secrets, name)?.clone();
+        profile.shift_remove("id");
+        Some(profile.into())
+    }
+
     /// As they may be written to a file: secrets are there and empty, at any depth. A reference to a secret is none.
     pub fn without_secrets(&self) -> Value {
         let mut kept = self.plain.clone();
@@ -76,7 +97,7 @@ impl EngineSettings {
     /// # Errors
     /// The first value of a wrong type, by key.
     pub fn new(values: Values) -> Result<EngineSettings, SettingsError> {
-        let settings = Arc::new(read(&values)?);
+        let settings = Arc::new(read(&over(values.clone(), Values::default()))?);
         Ok(EngineSettings { current: RwLock::new(Layer { values, settings }) })
     }
 
@@ -92,7 +113,7 @@ impl EngineSettings {
     pub fn set(&self, changes: Values) -> Result<(), SettingsError> {
         let mut layer = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let values = layer.values.clone().with(changes);
-        let settings = Arc::new(read(&values)?);
+        let settings = Arc::new(read(&over(values.clone(), Values::default()))?);
         *layer = Layer { values, settings };
         Ok(())
     }
@@ -106,7 +127,11 @@ impl EngineSettings {
 pub struct SessionSettings {
     engine: Arc<EngineSettings>,
     own: Mutex<Own>,
+    /// Is told the session's own values, as they may be written to a file, whenever they change.
+    keep: OnceLock<Keep>,
 }
+
+type Keep = Box<dyn Fn(&Value) + Send + Sync>;
 
 struct Own {
     values: Values,
@@ -120,13 +145,14 @@ impl SessionSettings {
     /// # Errors
     /// The first value of a wrong type, by key.
     pub fn new(engine: Arc<EngineSettings>, values: Values) -> Result<SessionSettings, SettingsError> {
-        read(&engine.layer().values.with(values.clone()))?;
-        Ok(SessionSettings { engine, own: Mutex::new(Own { values, computed: None }) })
+        read(&over(engine.layer().values, values.clone()))?;
+        Ok(SessionSettings { engine, own: Mutex::new(Own { values, computed: None }), keep: OnceLock::new() })
     }
 
-    /// The session's own values as they may be written to a file.
-    pub fn own_without_secrets(&self) -> Value {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).values.without_secrets()
+    /// `keep` is told the session's own values, secrets emptied, whenever they change.
+    pub fn keep_with(&self, keep: impl Fn(&Value) + Send + Sync + 'static) {
+        // Set once, when the session begins to run.
+        let _ = self.keep.set(Box::new(keep));
     }
 
     /// Replaces some values of this session; `null` returns a key to the engine's value.
@@ -134,18 +160,55 @@ impl SessionSettings {
     /// # Errors
     /// The first value of a wrong type; then nothing is changed.
     pub fn set(&self, changes: Values) -> Result<(), SettingsError> {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.own();
         let values = own.values.clone().with(changes);
-        read(&self.engine.layer().values.with(values.clone()))?;
-        *own = Own { values, computed: None };
+        read(&over(self.engine.layer().values, values.clone()))?;
+        self.replace(&mut own, values);
         Ok(())
     }
+
+    fn own(&self) -> MutexGuard<'_, Own> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, own: &mut Own, values: Values) {
+        self.keep.get().inspect(|keep| keep(&values.without_secrets()));
+        *own = Own { values, computed: None };
+    }
+
+    /// These values with the profile of this name in force, which the mode in force remembers.
+    fn with_profile(&self, values: Values, name: &str) -> Values {
+        let now = self.engine.layer().values.with(values.clone());
+        let mode = now.plain.get("mode").and_then(Value::as_str).unwrap_or(DEFAULT_MODE).to_owned();
+        let id = profiles::id_of(&now.secrets, name).map(str::to_owned);
+        let mut values = values.without_profile();
+        values.plain.insert(PROFILE_IN_FORCE.into(), name.into());
+        remember(&mut values, &now, &mode, id);
+        values
+    }
+}
+
+/// Values of a session over those of the engine. The profile in force lies between them: what a session sets counts more.
+fn over(engine: Values, own: Values) -> Values {
+    match engine.clone().with(own.clone()).profile() {
+        Some(profile) => engine.without_profile().with(profile).with(own),
+        None => engine.with(own),
+    }
+}
+
+/// Notes in `values` that `mode` is used with the profile of this id. `now` are the values in force.
+fn remember(values: &mut Values, now: &Values, mode: &str, id: Option<String>) {
+    let Some(id) = id else { return };
+    let known = now.plain.get(MODE_PROFILES).and_then(Value::as_object).cloned();
+    let mut known = known.unwrap_or_default();
+    known.insert(mode.to_owned(), id.into());
+    values.plain.insert(MODE_PROFILES.into(), known.into());
 }
 
 impl SettingsSource for SessionSettings {
     fn current(&self) -> Arc<Settings> {
         let base = self.engine.layer();
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.own();
         if own.values.is_empty() {
             return base.settings;
         }
@@ -155,15 +218,42 @@ impl SettingsSource for SessionSettings {
             return settings.clone();
         }
         // Both layers were read before one over the other; a value that only fails in company leaves the engine's.
-        let settings = read(&base.values.with(own.values.clone())).map_or(base.settings.clone(), Arc::new);
+        let settings = read(&over(base.values, own.values.clone())).map_or(base.settings.clone(), Arc::new);
         own.computed = Some((base.settings, settings.clone()));
         settings
     }
 
     fn set_mode(&self, slug: &str) {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.values.plain.insert("mode".into(), slug.into());
-        own.computed = None;
+        let mut own = self.own();
+        let mut values = own.values.clone();
+        values.plain.insert("mode".into(), slug.into());
+        let now = self.engine.layer().values.with(values.clone());
+        let stored = now.plain.get(MODE_PROFILES).and_then(|modes| modes.get(slug)?.as_str());
+        let current = now.plain.get(PROFILE_IN_FORCE).and_then(Value::as_str).unwrap_or("default");
+        // The id of a profile that is gone means: stay with the present one.
+        let values = match stored {
+            Some(id) => match profiles::name_of(&now.secrets, id).filter(|name| *name != current) {
+                Some(name) => self.with_profile(values, name),
+                None => values,
+            },
+            None => {
+                let id = profiles::id_of(&now.secrets, current).map(str::to_owned);
+                remember(&mut values, &now, slug, id);
+                values
+            }
+        };
+        self.replace(&mut own, values);
+    }
+
+    fn set_profile(&self, name: &str) -> bool {
+        let mut own = self.own();
+        let now = self.engine.layer().values.with(own.values.clone());
+        let known = profiles::find(&now.secrets, name).is_some();
+        if known {
+            let values = self.with_profile(own.values.clone(), name);
+            self.replace(&mut own, values);
+        }
+        known
     }
 }
 

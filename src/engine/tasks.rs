@@ -1,68 +1,146 @@
-//! Stored tasks: listed from the history, read from their folders, deleted.
+//! Stored tasks: listed from the history, read from their folders, given out, deleted.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
+use super::attachment::Attachment;
 use super::core::Core;
-use super::router::Outcome;
+use super::router::{Outcome, command_failed};
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
-use crate::protocol::request::TaskList;
+use crate::protocol::request::{ExportFormat, TaskDelete, TaskExport, TaskList};
+use crate::task::history::HistoryItem;
 use crate::task::host::TaskHistory;
+use crate::task::session::Command;
+use crate::task::{export, stored};
 
 const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
+/// Tasks of one request that are deleted at once (spec 02 §2.3).
+const BATCH: usize = 20;
 
 /// One page of the history; the cursor is the number of entries before it.
-pub fn list(core: &Core, list: &TaskList) -> Value {
+pub fn list(core: &Core, list: &TaskList) -> Outcome {
     let skip = list.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0usize);
     let limit = list.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE) as usize;
-    let mut items = core.history.list(skip, limit + 1, list.query.as_deref().unwrap_or(""));
+    let mut items = core.history.list(list);
+    items.drain(..skip.min(items.len()));
     let more = items.len() > limit;
     items.truncate(limit);
     let mut result = json!({ "tasks": items });
     if more {
         result["cursor"] = (skip + limit).to_string().into();
     }
-    result
+    Ok(result)
 }
 
 /// A stored task with its messages.
 pub fn get(core: &Core, task: &str) -> Outcome {
-    let item = core.history.get(task).ok_or_else(|| unknown(task))?;
-    let folder = folder(core, task)?;
-    let read = |name: &str| -> Value {
-        let text = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_else(|_| json!([]))
-    };
-    Ok(json!({
-        "item": item,
-        "messages": read("ui_messages.json"),
-        "conversation": read("api_conversation_history.json"),
-    }))
+    let (item, messages, conversation) = read(core, task)?;
+    Ok(json!({ "item": item, "messages": messages, "conversation": conversation }))
 }
 
-/// Deletes a stored task and its folder; a favourite is refused (spec 02 §2.3).
-pub fn delete(core: &Core, task: &str) -> Outcome {
+/// A stored task as a text for people, or as it is stored.
+pub fn export(core: &Core, request: &TaskExport) -> Outcome {
+    let (item, messages, conversation) = read(core, &request.task)?;
+    let name = |extension| export::file_name(item.ts, core.minutes_east(), extension);
+    Ok(match request.format {
+        ExportFormat::Markdown => {
+            json!({ "name": name("md"), "text": export::markdown(&conversation, core.texts()) })
+        }
+        ExportFormat::Json => {
+            json!({ "name": name("json"), "item": item, "messages": messages, "conversation": conversation })
+        }
+    })
+}
+
+/// Deletes stored tasks and their folders; favourites stay (spec 02 §2.3, spec 04 §7).
+pub async fn delete(core: Arc<Core>, client: Arc<Attachment>, request: TaskDelete) -> Outcome {
+    if let Some(task) = request.task {
+        let item = core.history.get(&task).ok_or_else(|| unknown(&task))?;
+        if is_favourite(&item) {
+            return Err(RequestFailed::new(ErrorKind::Busy, "a favourite task is not deleted"));
+        }
+        delete_one(&core, &client, &task).await?;
+        return Ok(json!({ "deleted": [task], "kept": [] }));
+    }
+    let (mut deleted, mut kept) = (Vec::new(), Vec::new());
+    for batch in request.tasks.chunks(BATCH) {
+        let one = async |task: &String| {
+            let wanted = core.history.get(task).is_none_or(|item| !is_favourite(&item));
+            wanted && delete_one(&core, &client, task).await.is_ok()
+        };
+        let done = join_all(batch.iter().map(one)).await;
+        for (task, done) in batch.iter().zip(done) {
+            if done { deleted.push(task) } else { kept.push(task) }
+        }
+    }
+    Ok(json!({ "deleted": deleted, "kept": kept }))
+}
+
+/// Ends the task where it is open, takes it off the list and removes its folder.
+async fn delete_one(core: &Arc<Core>, client: &Attachment, task: &str) -> Result<(), RequestFailed> {
+    let (folder, checkpoints) = (folder(core, task)?, global_folder(core, task)?);
+    for number in core.sessions_with(task) {
+        let Some(session) = core.session_by_number(number, client) else {
+            return Err(RequestFailed::new(ErrorKind::Busy, format!("task `{task}` is open in another host")));
+        };
+        session.handle.call(Command::Delete { task: task.to_owned() }).await.map_err(command_failed)?;
+        if session.handle.current().is_none() {
+            core.end_session(number);
+        }
+    }
+    let (core, task) = (core.clone(), task.to_owned());
+    let runtime = core.runtime.clone();
+    let work = move || {
+        core.history.remove(&task);
+        core.history.save()?;
+        for folder in [folder, checkpoints] {
+            match std::fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    let removed = runtime.spawn_blocking(work).await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+    removed.map_err(|error| RequestFailed::new(ErrorKind::Io, error.to_string()))
+}
+
+/// The item of a stored task, its UI messages and its API conversation.
+fn read(core: &Core, task: &str) -> Result<(HistoryItem, Vec<Value>, Vec<Value>), RequestFailed> {
     let item = core.history.get(task).ok_or_else(|| unknown(task))?;
-    if item.other.get("isFavorited") == Some(&Value::Bool(true)) {
-        return Err(RequestFailed::new(ErrorKind::Busy, "a favourite task is not deleted"));
-    }
-    let folder = folder(core, task)?;
-    core.history.remove(task);
-    let io = |error: std::io::Error| RequestFailed::new(ErrorKind::Io, error.to_string());
-    core.history.save().map_err(io)?;
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(error)),
-        _ => Ok(Value::Null),
-    }
+    let (messages, conversation) = match stored::read_as_stored(&folder(core, task)?) {
+        Ok(stored) => stored,
+        // Listed, and stopped before anything was written.
+        Err(stored::StoreError::Missing) => (Vec::new(), Vec::new()),
+        Err(damaged) => return Err(RequestFailed::new(ErrorKind::Io, damaged.to_string())),
+    };
+    Ok((item, messages, conversation))
+}
+
+fn is_favourite(item: &HistoryItem) -> bool {
+    item.other.get("isFavorited") == Some(&Value::Bool(true))
 }
 
 /// The task's folder. An id is one path component; a history file that says otherwise is not followed.
 fn folder(core: &Core, task: &str) -> Result<PathBuf, RequestFailed> {
+    check_id(task)?;
+    Ok(stored::folder(&core.settings.current(), &core.storage, task))
+}
+
+/// The task's folder in the engine's own storage, where its checkpoints are.
+fn global_folder(core: &Core, task: &str) -> Result<PathBuf, RequestFailed> {
+    check_id(task)?;
+    Ok(core.storage.join("tasks").join(task))
+}
+
+fn check_id(task: &str) -> Result<(), RequestFailed> {
     let plain = !task.is_empty() && task.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if plain { Ok(core.storage.join("tasks").join(task)) } else { Err(unknown(task)) }
+    if plain { Ok(()) } else { Err(unknown(task)) }
 }
 
 fn unknown(task: &str) -> RequestFailed {

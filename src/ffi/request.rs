@@ -9,7 +9,8 @@ use super::strings::{self, lai_str};
 use crate::protocol::ids::{AskId, HostRequestId, SessionId};
 use crate::protocol::json::Json;
 use crate::protocol::request::{
-    CompletionCreate, HostRespond, Request, Response, TaskCancel, TaskMessage, TaskRespond, TaskStart,
+    CompletionCreate, HostRespond, Request, Response, TaskCancel, TaskClear, TaskList, TaskMessage, TaskRespond,
+    TaskResume, TaskSetMode, TaskStart,
 };
 
 /// Answer to an ask.
@@ -120,6 +121,94 @@ pub unsafe extern "C" fn lai_task_cancel(
     error: *mut *mut lai_error,
 ) -> lai_status {
     let build = || Ok(Request::TaskCancel(TaskCancel { session: SessionId::from_raw(session) }));
+    // SAFETY: as documented.
+    unsafe { send(client, build, request, error) }
+}
+
+/// Opens a session on a stored task (`task.resume`), which then asks `resume_task`. The result holds `session` and `task`. Absent
+/// `workspace`: the one it was started in; `settings`: JSON object of settings that differ for this session, may be absent.
+///
+/// # Safety
+/// As `lai_task_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lai_task_resume(
+    client: *const lai_client,
+    task: lai_str,
+    workspace: lai_str,
+    settings: lai_str,
+    request: *mut u64,
+    error: *mut *mut lai_error,
+) -> lai_status {
+    let build = || {
+        // SAFETY: as documented.
+        unsafe {
+            Ok(Request::TaskResume(TaskResume {
+                task: task.required("task")?,
+                workspace: workspace.get("workspace")?,
+                settings: json(settings, "settings")?,
+            }))
+        }
+    };
+    // SAFETY: as documented.
+    unsafe { send(client, build, request, error) }
+}
+
+/// Lists stored tasks, newest first (`task.list`). `cursor` of an earlier result and `query` may be absent; `limit` 0: 50. The
+/// result holds `tasks` and, when there are more, `cursor`.
+///
+/// # Safety
+/// As `lai_task_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lai_task_list(
+    client: *const lai_client,
+    cursor: lai_str,
+    limit: u32,
+    query: lai_str,
+    request: *mut u64,
+    error: *mut *mut lai_error,
+) -> lai_status {
+    let build = || {
+        // SAFETY: as documented.
+        let (cursor, query) = unsafe { (cursor.get("cursor")?, query.get("query")?) };
+        Ok(Request::TaskList(TaskList { cursor, limit: (limit > 0).then_some(limit), query, ..TaskList::default() }))
+    };
+    // SAFETY: as documented.
+    unsafe { send(client, build, request, error) }
+}
+
+/// Switches the mode of a session (`task.set_mode`).
+///
+/// # Safety
+/// As `lai_task_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lai_task_set_mode(
+    client: *const lai_client,
+    session: u64,
+    mode: lai_str,
+    request: *mut u64,
+    error: *mut *mut lai_error,
+) -> lai_status {
+    let build = || {
+        // SAFETY: as documented.
+        let mode = unsafe { mode.required("mode") }?;
+        Ok(Request::TaskSetMode(TaskSetMode { session: SessionId::from_raw(session), mode }))
+    };
+    // SAFETY: as documented.
+    unsafe { send(client, build, request, error) }
+}
+
+/// Closes the current task of a session (`task.clear`); a session without a task ends.
+///
+/// # Safety
+/// As `lai_task_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lai_task_clear(
+    client: *const lai_client,
+    session: u64,
+    request: *mut u64,
+    error: *mut *mut lai_error,
+) -> lai_status {
+    let build = || Ok(Request::TaskClear(TaskClear { session: SessionId::from_raw(session) }));
     // SAFETY: as documented.
     unsafe { send(client, build, request, error) }
 }

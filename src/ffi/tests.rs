@@ -274,6 +274,14 @@ fn requests_are_answered() {
         assert_eq!(info["result"]["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(ask(&|id| submit(r#"{"type":"index.search","query":"x"}"#, id))["kind"], "not_supported");
         assert_eq!(ask(&|id| lai_task_cancel(host.client, 77, id, null_mut()))["code"], LAI_ERR_STALE);
+        assert_eq!(ask(&|id| lai_task_clear(host.client, 77, id, null_mut()))["code"], LAI_ERR_STALE);
+        let set_mode = |id| lai_task_set_mode(host.client, 77, lai_str::of("ask"), id, null_mut());
+        assert_eq!(ask(&set_mode)["code"], LAI_ERR_STALE);
+        let none = lai_str::EMPTY;
+        let list = |id| lai_task_list(host.client, none, 0, lai_str::of("nothing"), id, null_mut());
+        assert_eq!(ask(&list)["result"], serde_json::json!({"tasks": []}));
+        let resume = |id| lai_task_resume(host.client, lai_str::of("t-1"), none, none, id, null_mut());
+        assert_eq!(ask(&resume)["kind"], "not_found");
         let respond = |id| lai_task_respond(host.client, 5, LAI_RESPONSE_YES, lai_str::EMPTY, id, null_mut());
         assert_eq!(ask(&respond)["code"], LAI_ERR_STALE);
     }

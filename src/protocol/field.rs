@@ -89,4 +89,5 @@ fields! {
     57 TokensBefore = "tokens_before",
     58 TokensAfter = "tokens_after",
     59 Error = "error",
+    60 Ids = "ids",
 }

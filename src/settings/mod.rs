@@ -6,6 +6,7 @@ pub mod checks;
 pub mod hooks;
 pub mod http;
 pub mod modes;
+pub mod profiles;
 pub mod reference;
 pub mod secrets;
 
@@ -131,6 +132,8 @@ pub struct Settings {
     pub browser_viewport_size: String,
     /// Name of the active profile.
     pub current_api_config_name: String,
+    /// Ids of the profiles that modes were last used with, by mode.
+    pub mode_api_configs: BTreeMap<String, String>,
     /// The user's instructions for every mode.
     pub custom_instructions: Option<String>,
     /// Answer in this language (a locale such as `en`).
@@ -224,6 +227,7 @@ impl Default for Settings {
             browser_tool_enabled: true,
             browser_viewport_size: "900x600".into(),
             current_api_config_name: "default".into(),
+            mode_api_configs: BTreeMap::new(),
             custom_instructions: None,
             language: None,
             use_agent_rules: true,

@@ -42,6 +42,17 @@ impl Secrets {
         found
     }
 
+    /// Takes away and wipes those that `keep` does not want.
+    pub fn retain(&mut self, keep: impl Fn(&str, &Value) -> bool) {
+        self.0.retain(|key, value| {
+            let kept = keep(key, value);
+            if !kept {
+                wipe(value);
+            }
+            kept
+        });
+    }
+
     /// Puts these over `self`; `null` takes a key away.
     pub fn merge(&mut self, mut changes: Secrets) {
         for (key, value) in std::mem::take(&mut changes.0) {

@@ -136,6 +136,8 @@ pub enum TaskEvent {
     },
     /// The mode in force.
     Mode(String),
+    /// The provider profile in force, by name.
+    Profile(String),
     /// A request will be sent again.
     Retry {
         /// Task id.
@@ -291,6 +293,11 @@ pub trait SettingsSource: Send + Sync {
     fn current(&self) -> Arc<Settings>;
     /// Makes `slug` the mode in force and activates the profile saved for it, if there is one (spec 02 §16).
     fn set_mode(&self, slug: &str);
+    /// Makes the provider profile of this name the one in force, and that of the mode in force (spec 04 §5.4). False when there is
+    /// none such.
+    fn set_profile(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// Facts a system prompt depends on, beside what its builder knows of the surroundings.

@@ -190,7 +190,7 @@ impl Task {
     ) -> Arc<Task> {
         let settings = services.settings.current();
         let surroundings = &services.surroundings;
-        let store = Store::new(surroundings.storage.join("tasks").join(&id));
+        let store = Store::new(services.task_folder(&id));
         let editor = NotedEditor::over(surroundings.editor.clone(), &services.host, &id);
         let edits = EditView::new(editor, cwd.clone());
         Arc::new_cyclic(|me| Task {

@@ -10,15 +10,20 @@ use serde_json::{Value, json};
 use super::host::{SettingsSource, Status, Surroundings, TaskEvent, TaskHost};
 use super::instance::{AbortReason, Lineage, State, Task};
 use super::pool::Spawner;
+use super::queue::Full;
 use super::recovery::{Note, Origin, keep};
+use super::rewind::Rewind;
 use super::session::{Command, CommandError, Reply};
-use super::store;
+use super::stored::{self, StoreError};
+use crate::prompt::text::context;
 use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role, Say, TodoItem};
 use crate::settings::modes;
 use crate::tools::context::Answer;
 
 /// How long a stop waits for the stream to end before it reopens the task (spec 02 §2.3).
 const CANCEL_LIMIT: Duration = Duration::from_millis(3000);
+
+const QUEUE_FULL: CommandError = CommandError::InTheWay("the queue of messages is full");
 
 /// What all tasks of a session share.
 pub(super) struct Services {
@@ -28,6 +33,23 @@ pub(super) struct Services {
     pub spawner: Spawner,
     /// The user was told of hooks of the workspace that do not run.
     pub told_of_hooks: AtomicBool,
+}
+
+impl Services {
+    /// The folder of this task.
+    pub fn task_folder(&self, task: &str) -> PathBuf {
+        stored::folder(&self.settings.current(), &self.surroundings.storage, task)
+    }
+
+    /// Makes `mode` the mode in force, and tells of the profile if that brought another.
+    pub fn set_mode(&self, mode: &str) {
+        let before = self.settings.current().current_api_config_name.clone();
+        self.settings.set_mode(mode);
+        let now = self.settings.current().current_api_config_name.clone();
+        if now != before {
+            self.host.emit(TaskEvent::Profile(now));
+        }
+    }
 }
 
 /// The manager of spec 02 §1.
@@ -76,14 +98,17 @@ impl Manager {
             }
             Command::Resume { task } => {
                 while self.pop(None).await.is_some() {}
-                self.open_stored(&task, None).await?;
+                self.open_stored(&task, None, None).await?;
                 Ok(json!({"task": task}))
             }
-            Command::Message { text, images } => Ok(json!({"queued": self.task()?.message(text, images)})),
-            Command::Queue { text, images } => {
-                self.task()?.enqueue(text, images);
-                Ok(Value::Null)
-            }
+            Command::Message { text, images } => match self.task()?.message(text, images) {
+                Ok(queued) => Ok(json!({ "queued": queued })),
+                Err(Full) => Err(QUEUE_FULL),
+            },
+            Command::Queue { text, images } => match self.task()?.enqueue(text, images) {
+                Ok(id) => Ok(json!({"id": id})),
+                Err(Full) => Err(QUEUE_FULL),
+            },
             Command::Unqueue { id } => Ok(json!({"done": self.task()?.unqueue(&id)})),
             Command::EditQueued { id, text, images } => {
                 Ok(json!({"done": self.task()?.edit_queued(&id, text, images)}))
@@ -102,6 +127,12 @@ impl Manager {
                 self.switch_mode(&mode);
                 Ok(Value::Null)
             }
+            Command::SetProfile(name) => self.set_profile(&name),
+            Command::Delete { task } => self.delete(&task).await,
+            Command::EditMessage { message, text, images, restore } => {
+                self.edit_message(message, text, images, restore).await
+            }
+            Command::DeleteMessage { message, restore } => self.delete_message(message, restore).await,
             Command::Terminal { proceed } => {
                 let done = self.services.surroundings.terminals.operate(&self.task()?.id, proceed);
                 Ok(json!({"done": done}))
@@ -117,7 +148,12 @@ impl Manager {
         }
     }
 
-    fn task(&self) -> Result<Arc<Task>, CommandError> {
+    /// Ids of the tasks on the stack, from the bottom.
+    pub fn ids(&self) -> Vec<String> {
+        self.stack().iter().map(|task| task.id.clone()).collect()
+    }
+
+    pub(super) fn task(&self) -> Result<Arc<Task>, CommandError> {
         self.current().ok_or(CommandError::NoTask)
     }
 
@@ -142,6 +178,12 @@ impl Manager {
     /// An instance of a task, with nothing loaded or started.
     pub(super) fn instance(&self, id: String, lineage: Lineage, cwd: PathBuf, mode: String) -> Arc<Task> {
         let parent = lineage.parent_id.clone();
+        let settings = self.services.settings.current();
+        if let Err(unusable) = stored::base(&settings, &self.services.surroundings.storage) {
+            let path = unusable.display().to_string();
+            let message = self.services.surroundings.texts.render("storage.custom_unusable", context! { path });
+            self.services.host.emit(TaskEvent::Notify { level: "error", message });
+        }
         let task = Task::new(id.clone(), lineage, cwd, mode, self.services.clone(), self.me.clone());
         self.services.host.emit(TaskEvent::TaskCreated { task: id, parent });
         task.tell_of_workspace_hooks();
@@ -177,23 +219,32 @@ impl Manager {
         Some(task)
     }
 
-    /// Opens a stored task on top of the stack and resumes it.
-    async fn open_stored(&self, id: &str, replaced: Option<Arc<Task>>) -> Result<(), CommandError> {
+    /// Opens a stored task on top of the stack, in place of an instance that was there, and resumes it, from an earlier point if one is
+    /// given.
+    async fn open_stored(
+        &self,
+        id: &str,
+        replaced: Option<Arc<Task>>,
+        rewind: Option<Rewind>,
+    ) -> Result<(), CommandError> {
         let history = &self.services.surroundings.history;
         let item = history.get(id).ok_or_else(|| CommandError::UnknownTask(id.to_owned()))?;
         if !is_plain_name(id) {
             return Err(CommandError::UnknownTask(id.to_owned()));
         }
-        let folder = self.services.surroundings.storage.join("tasks").join(id);
-        let Some(stored) = store::read(folder).await else {
-            let mut item = item;
-            item.other.insert("fileNotfound".into(), Value::Bool(true));
-            history.put(item);
-            return Err(CommandError::UnknownTask(id.to_owned()));
+        let stored = match stored::read(self.services.task_folder(id)).await {
+            Ok(stored) => stored,
+            Err(StoreError::Missing) => {
+                let mut item = item;
+                item.other.insert("fileNotfound".into(), Value::Bool(true));
+                history.put(item);
+                return Err(CommandError::UnknownTask(id.to_owned()));
+            }
+            Err(damaged) => return Err(CommandError::Damaged(damaged.to_string())),
         };
         let mode = item.mode.as_deref().map(|mode| self.known_mode(mode));
         if let Some(mode) = &mode {
-            self.services.settings.set_mode(mode);
+            self.services.set_mode(mode);
         }
         let cwd = match (&replaced, &item.workspace) {
             (Some(old), _) => old.cwd.clone(),
@@ -208,7 +259,7 @@ impl Manager {
         };
         let task = self.instance(id.to_owned(), lineage, cwd, mode.unwrap_or_else(|| "code".into()));
         self.push(task.clone(), Origin::Stored, None);
-        self.services.spawner.spawn(async move { task.resume(stored).await });
+        self.services.spawner.spawn(async move { task.resume(stored, rewind).await });
         Ok(())
     }
 
@@ -221,6 +272,12 @@ impl Manager {
     /// The user presses stop (spec 02 §2.3): the task is ended and opened again at its resume question.
     async fn cancel(&self) -> Reply {
         let task = self.task()?;
+        self.stop(&task).await;
+        self.reopen(&task, None).await
+    }
+
+    /// Ends what the task does, and waits until its stream has ended. Its instance is of no use any more.
+    pub(super) async fn stop(&self, task: &Arc<Task>) {
         task.note(|task| Note::Stopped { task });
         task.state().abort_reason = Some(AbortReason::UserCancelled);
         task.abort(false);
@@ -231,11 +288,10 @@ impl Manager {
             }
         };
         let _ = tokio::time::timeout(CANCEL_LIMIT, streaming_ends).await;
-        self.reopen(&task).await
     }
 
     /// Replaces an aborted instance by a fresh one that waits at its resume question, unless another took its place.
-    pub async fn reopen(&self, task: &Arc<Task>) -> Reply {
+    pub async fn reopen(&self, task: &Arc<Task>, rewind: Option<Rewind>) -> Reply {
         task.store.flush().await;
         if !self.current().is_some_and(|current| current.is(task)) {
             return Ok(Value::Null);
@@ -244,7 +300,7 @@ impl Manager {
         self.take_top();
         task.store.flush().await;
         task.store.release();
-        let opened = self.open_stored(&task.id, Some(task.clone())).await;
+        let opened = self.open_stored(&task.id, Some(task.clone()), rewind).await;
         if opened.is_err() {
             keep(self.services.host.as_ref(), || Note::Popped { task: task.id.clone(), result: None });
         }
@@ -254,12 +310,39 @@ impl Manager {
     /// The host drops the current task; a subtask ends with a note to its parent.
     async fn clear(&self) -> Reply {
         let task = self.task()?;
+        self.drop_current(&task, "task.canceled").await;
+        Ok(Value::Null)
+    }
+
+    /// The task is about to be deleted: it ends if it is the current one, and writes nothing any more.
+    async fn delete(&self, id: &str) -> Reply {
+        let Some(task) = self.current().filter(|current| current.id == id) else {
+            return match self.ids().iter().any(|known| known == id) {
+                true => Err(CommandError::InTheWay("a task whose subtask runs is not deleted")),
+                false => Ok(Value::Null),
+            };
+        };
+        self.drop_current(&task, "task.deleted").await;
+        task.store.release();
+        task.store.flush().await;
+        Ok(Value::Null)
+    }
+
+    /// Takes the current task off the stack; the parent of a subtask gets the text `result`.
+    async fn drop_current(&self, task: &Arc<Task>, result: &str) {
         if task.lineage.parent.is_some() {
-            let result = self.services.surroundings.texts.get("task.canceled");
-            self.finish_subtask(&task, &result).await;
+            let result = self.services.surroundings.texts.get(result);
+            self.finish_subtask(task, &result).await;
         } else {
             self.pop(None).await;
         }
+    }
+
+    fn set_profile(&self, name: &str) -> Reply {
+        if !self.services.settings.set_profile(name) {
+            return Err(CommandError::Invalid(format!("there is no profile `{name}`")));
+        }
+        self.services.host.emit(TaskEvent::Profile(name.to_owned()));
         Ok(Value::Null)
     }
 
@@ -279,7 +362,7 @@ impl Manager {
             }
             task.state().mode = mode.to_owned();
         }
-        self.services.settings.set_mode(mode);
+        self.services.set_mode(mode);
         self.services.host.emit(TaskEvent::Mode(mode.to_owned()));
     }
 

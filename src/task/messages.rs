@@ -10,7 +10,7 @@ use super::approval::policy::{self, Verdict};
 use super::hooks;
 use super::host::{Status, TaskEvent};
 use super::instance::{Aborted, PendingAsk, State, Task};
-use super::queue::QueuedMessage;
+use super::queue::{Full, QueuedMessage};
 use super::recovery::{Given, Note};
 use crate::protocol::message::{Ask, AskResponse, ProgressStatus, Say, UiKind, UiMessage};
 use crate::tools::context::{Answer, ToolError};
@@ -355,24 +355,26 @@ impl Task {
 
     /// Takes a message of the user: answers the question that waits if it takes messages, else queues it. True when it
     /// was queued.
-    pub fn message(&self, text: String, images: Vec<String>) -> bool {
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub fn message(&self, text: String, images: Vec<String>) -> Result<bool, Full> {
         self.message_from(text, images, None)
     }
 
     /// As [`Task::message`]; `queued` names the message of the queue that it was.
-    fn message_from(&self, text: String, images: Vec<String>, queued: Option<&str>) -> bool {
+    fn message_from(&self, text: String, images: Vec<String>, queued: Option<&str>) -> Result<bool, Full> {
         let text = crate::ecma::trim(&text).to_owned();
         if text.is_empty() && images.is_empty() {
-            return false;
+            return Ok(false);
         }
         if self.asks().is_some_and(accepts_messages) {
             let answer = Answer { response: AskResponse::Message, text: Some(text.clone()), images: images.clone() };
             if self.respond_with(None, answer, "answered", queued) {
-                return false;
+                return Ok(false);
             }
         }
-        self.enqueue(text, images);
-        true
+        self.enqueue(text, images).map(|_| true)
     }
 
     /// Kind of the question that waits, or to which a restored task is on its way back.
@@ -388,13 +390,16 @@ impl Task {
         }
     }
 
-    /// Queues a message for the next question.
-    pub fn enqueue(&self, text: String, images: Vec<String>) {
+    /// Queues a message for the next question; its id, or `None` if it was empty.
+    pub fn enqueue(&self, text: String, images: Vec<String>) -> Result<Option<String>, Full> {
         let timestamp = (self.services.surroundings.now_ms)();
-        let message = QueuedMessage { timestamp, id: (self.services.surroundings.new_id)(), text, images };
-        if self.state().queue.add(message) {
+        let id = (self.services.surroundings.new_id)();
+        let message = QueuedMessage { timestamp, id: id.clone(), text, images };
+        let added = self.state().queue.add(message)?;
+        if added {
             self.emit_queue();
         }
+        Ok(added.then_some(id))
     }
 
     /// Takes a message off the queue.
@@ -440,7 +445,8 @@ impl Task {
         self.services.spawner.spawn(async move {
             tokio::task::yield_now().await;
             if !task.aborted.is_cancelled() {
-                task.message_from(message.text, message.images, Some(&message.id));
+                // It left its place in the queue a moment ago.
+                let _ = task.message_from(message.text, message.images, Some(&message.id));
                 task.note_queue();
             }
         });

@@ -6,11 +6,13 @@
 
 pub mod approval;
 mod backoff;
+mod calendar;
 mod combine;
 pub mod condense;
 mod context;
 mod context_files;
 pub mod environment;
+pub mod export;
 mod frame;
 pub mod history;
 pub mod hooks;
@@ -27,9 +29,12 @@ pub mod recovery;
 pub mod repetition;
 mod request;
 mod resume;
+mod rewind;
 mod run;
 pub mod session;
+mod size;
 mod store;
+pub mod stored;
 mod stream;
 pub mod text;
 pub mod todo;

@@ -20,18 +20,29 @@ pub struct QueuedMessage {
     pub images: Vec<String>,
 }
 
+/// As many messages wait as may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{LIMIT} messages wait already")]
+pub struct Full;
+
 /// First in, first out.
 #[derive(Debug, Default)]
 pub struct MessageQueue(VecDeque<QueuedMessage>);
 
 impl MessageQueue {
-    /// Appends a message; false when it is empty or the queue is full.
-    pub fn add(&mut self, message: QueuedMessage) -> bool {
-        let accepted = !(message.text.is_empty() && message.images.is_empty()) && self.0.len() < LIMIT;
-        if accepted {
-            self.0.push_back(message);
+    /// Appends a message; one that is empty is passed over (false).
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn add(&mut self, message: QueuedMessage) -> Result<bool, Full> {
+        if message.text.is_empty() && message.images.is_empty() {
+            return Ok(false);
         }
-        accepted
+        if self.0.len() >= LIMIT {
+            return Err(Full);
+        }
+        self.0.push_back(message);
+        Ok(true)
     }
 
     /// Removes a message by id.
@@ -85,8 +96,8 @@ mod tests {
     #[test]
     fn messages_leave_in_the_order_they_came() {
         let mut queue = MessageQueue::default();
-        assert!(queue.add(message("a", "one")) && queue.add(message("b", "two")));
-        assert!(!queue.add(message("c", "")));
+        assert_eq!((queue.add(message("a", "one")), queue.add(message("b", "two"))), (Ok(true), Ok(true)));
+        assert_eq!(queue.add(message("c", "")), Ok(false));
         assert!(queue.update("b", "second".into(), vec![], 9));
         assert!(!queue.update("z", String::new(), vec![], 9));
         assert_eq!(queue.texts(), ["one", "second"]);
@@ -98,6 +109,13 @@ mod tests {
     #[test]
     fn an_image_alone_is_a_message() {
         let mut queue = MessageQueue::default();
-        assert!(queue.add(QueuedMessage { images: vec!["data:".into()], ..message("a", "") }));
+        assert_eq!(queue.add(QueuedMessage { images: vec!["data:".into()], ..message("a", "") }), Ok(true));
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let mut queue = MessageQueue::default();
+        assert!((0..LIMIT).all(|_| queue.add(message("a", "x")) == Ok(true)));
+        assert_eq!((queue.add(message("b", "x")), queue.add(message("c", ""))), (Err(Full), Ok(false)));
     }
 }

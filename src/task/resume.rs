@@ -5,37 +5,65 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::host::TaskEvent;
 use super::instance::Task;
 use super::messages::Extra;
 use super::recovery::Note;
-use super::store::Stored;
+use super::rewind::Rewind;
+use super::run::task_content;
+use super::stored::Stored;
 use super::todo;
 use crate::protocol::message::{
     ApiMessage, Ask, AskResponse, ContentBlock, MessageContent, Role, Say, UiKind, UiMessage,
 };
 
 impl Task {
-    /// Loads the conversations, asks whether to go on, and runs.
-    pub async fn resume(self: Arc<Self>, stored: Stored) {
-        let mut ui = stored.ui;
+    /// Loads the conversations, goes back to an earlier point of them if one is given, asks whether to go on, and runs.
+    pub async fn resume(self: Arc<Self>, mut stored: Stored, rewind: Option<Rewind>) {
         let noting = self.services.host.keeps_notes();
-        let before: Vec<i64> = ui.iter().map(|message| message.ts).take_while(|_| noting).collect();
+        let before: Vec<i64> = stored.ui.iter().map(|message| message.ts).take_while(|_| noting).collect();
+        rewind.iter().for_each(|rewind| rewind.cut(&mut stored));
+        let Stored { mut ui, api } = stored;
         shorten(&mut ui);
+        let said = match &rewind {
+            Some(Rewind::To(_, said)) => said.clone(),
+            _ => None,
+        };
         self.note(|task| {
-            let kept: HashSet<i64> = ui.iter().map(|message| message.ts).collect();
-            let removed = before.into_iter().filter(|ts| !kept.contains(ts)).collect();
-            Note::Resuming { task, after: ui.last().map_or(i64::MIN, |last| last.ts), removed }
+            let left: HashSet<i64> = ui.iter().map(|message| message.ts).collect();
+            let removed = before.into_iter().filter(|ts| !left.contains(ts)).collect();
+            let after = ui.last().map_or(i64::MIN, |last| last.ts);
+            Note::Resuming { task, after, removed, kept: rewind.is_some().then_some(api.len()), said: said.clone() }
         });
-        let completed = ui.last().is_some_and(|last| last.kind == UiKind::Ask(Ask::CompletionResult));
+        let completed = is_completed(&ui);
         {
             let mut state = self.state();
             state.todos = todo::from_messages(&ui);
             state.skip_previous_response = ui.last().is_some_and(|last| last.kind == UiKind::Say(Say::CondenseContext));
             state.ui = ui;
-            state.api = stored.api;
+            state.api = api;
+            if let Some(said) = said {
+                // The queue of a fresh instance has room for one.
+                let _ = state.queue.add(said);
+            }
         }
         self.persist_ui();
-        self.ask_to_resume(completed).await;
+        if rewind.is_some() {
+            self.persist_api();
+        }
+        match rewind {
+            Some(Rewind::Anew(text, images)) => self.begin_anew(text, images),
+            _ => self.ask_to_resume(completed).await,
+        }
+    }
+
+    /// Runs with another text for the task, which stands in its first message already.
+    fn begin_anew(self: Arc<Self>, text: String, images: Vec<String>) {
+        if let Some(first) = self.state().ui.first() {
+            self.note_ui(first);
+            self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: first.clone() });
+        }
+        self.run(task_content(&text, &images));
     }
 
     /// Asks whether to go on with the loaded conversations, and does.
@@ -66,9 +94,18 @@ impl Task {
         self.run(content);
     }
 
-    /// The blocks of a last user message that the model has not answered, taken out of the history.
+    /// The blocks of a last user message that the model has not answered, taken out of the history. A task that was stopped before
+    /// its first request has none: it begins with its text.
     fn take_unanswered(&self) -> Vec<ContentBlock> {
         let mut state = self.state();
+        if state.api.is_empty()
+            && let Some(first) = state.ui.first().filter(|first| first.kind == UiKind::Say(Say::Text))
+        {
+            return task_content(
+                first.text.as_deref().unwrap_or_default(),
+                first.images.as_deref().unwrap_or_default(),
+            );
+        }
         modernise(&mut state.api);
         match state.api.pop_if(|last| last.role == Role::User).map(|last| last.content) {
             Some(MessageContent::Text(text)) => vec![ContentBlock::Text { text }],
@@ -78,10 +115,20 @@ impl Task {
     }
 }
 
+/// Whether the task's last word, resume questions apart, was its completion.
+pub(super) fn is_completed(ui: &[UiMessage]) -> bool {
+    let last = ui.iter().rfind(|message| !is_resume_ask(message));
+    last.is_some_and(|last| last.kind == UiKind::Ask(Ask::CompletionResult))
+}
+
+/// Whether the message asks whether to go on.
+pub(super) fn is_resume_ask(message: &UiMessage) -> bool {
+    matches!(message.kind, UiKind::Ask(Ask::ResumeTask | Ask::ResumeCompletedTask))
+}
+
 /// Drops what an interrupted run left at the end.
 fn shorten(ui: &mut Vec<UiMessage>) {
-    let resume_ask = |m: &UiMessage| matches!(m.kind, UiKind::Ask(Ask::ResumeTask | Ask::ResumeCompletedTask));
-    while ui.pop_if(|last| resume_ask(last)).is_some() {}
+    while ui.pop_if(|last| is_resume_ask(last)).is_some() {}
     while ui.pop_if(|last| last.kind == UiKind::Say(Say::Reasoning)).is_some() {}
     let Some(last) = ui.iter().rposition(|m| m.kind == UiKind::Say(Say::ApiReqStarted)) else { return };
     let info: Value = ui[last].text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();

@@ -310,7 +310,7 @@ impl Task {
             }
             task.abort(false);
             if let Some(manager) = task.manager.upgrade() {
-                let _ = manager.reopen(&task).await;
+                let _ = manager.reopen(&task, None).await;
             }
         });
     }

@@ -58,7 +58,33 @@ pub enum Command {
     Clear,
     /// `mode`.
     SetMode(String),
-    /// `queueMessage`.
+    /// Puts this provider profile in force, from the next request on.
+    SetProfile(String),
+    /// `deleteTaskWithId`: ends the task, if it is the current one, so that nothing writes its files any more. A subtask tells its
+    /// parent.
+    Delete {
+        /// Task id.
+        task: String,
+    },
+    /// `editMessage`, `editMessageConfirm`: goes on from before a message of the user, with another in its place.
+    EditMessage {
+        /// `ts` of the message.
+        message: i64,
+        /// New text.
+        text: String,
+        /// New images as data URLs.
+        images: Vec<String>,
+        /// Restores the files as well.
+        restore: bool,
+    },
+    /// `deleteMessageConfirm`: goes back to before a message, to the resume question.
+    DeleteMessage {
+        /// `ts` of the message.
+        message: i64,
+        /// Restores the files as well.
+        restore: bool,
+    },
+    /// `queueMessage`. Result: `{"id": id}`.
     Queue {
         /// Text.
         text: String,
@@ -105,6 +131,18 @@ pub enum CommandError {
     /// No stored task has this id, or its files are gone.
     #[error("task `{0}` is not stored")]
     UnknownTask(String),
+    /// The stored task cannot be read; the text names the file.
+    #[error("{0}")]
+    Damaged(String),
+    /// The task has no message of this id.
+    #[error("the task has no message `{0}`")]
+    NoSuchMessage(i64),
+    /// Not possible while the task is as it is; the text says why.
+    #[error("{0}")]
+    InTheWay(&'static str),
+    /// This version cannot do it.
+    #[error("`{0}` is not supported by this version")]
+    NotSupported(&'static str),
     /// An argument is not usable; the text names it.
     #[error("{0}")]
     Invalid(String),
@@ -155,6 +193,11 @@ impl SessionHandle {
         let (sender, receiver) = oneshot::channel();
         self.commands.send((command, sender)).await.map_err(|_| CommandError::Closed)?;
         receiver.await.unwrap_or(Err(CommandError::Closed))
+    }
+
+    /// Ids of the tasks on the stack, the current one last.
+    pub fn tasks(&self) -> Vec<String> {
+        self.manager.ids()
     }
 
     /// A view of the current task, if there is one.

@@ -13,17 +13,12 @@ use super::history::HistoryItem;
 use super::host::TaskEvent;
 use super::instance::Task;
 use super::recovery::Note;
+use super::size::FolderSize;
+use super::stored::{API_FILE, UI_FILE};
 use super::usage::usage_changed;
 use crate::ecma;
 use crate::prompt::text::context;
-use crate::protocol::message::{ApiMessage, Ask, UiKind, UiMessage};
-
-/// UI conversation.
-const UI_FILE: &str = "ui_messages.json";
-/// API conversation.
-const API_FILE: &str = "api_conversation_history.json";
-/// API conversation of old versions.
-const LEGACY_API_FILE: &str = "claude_messages.json";
+use crate::protocol::message::{Ask, UiKind, UiMessage};
 
 const UI: u8 = 1;
 const API: u8 = 2;
@@ -36,6 +31,7 @@ pub(super) struct Store {
     /// Another instance owns the files now (D19).
     released: AtomicBool,
     idle: Notify,
+    size: FolderSize,
 }
 
 impl Store {
@@ -46,6 +42,7 @@ impl Store {
             writing: AtomicBool::new(false),
             released: AtomicBool::new(false),
             idle: Notify::new(),
+            size: FolderSize::default(),
         }
     }
 
@@ -124,7 +121,9 @@ impl Task {
             root_task_id: self.lineage.root_id.clone(),
             parent_task_id: self.lineage.parent_id.clone(),
             number,
-            ts: last.unwrap_or_else(|| (self.services.surroundings.now_ms)()),
+            ts: last
+                .or(state.ui.first().map(|message| message.ts))
+                .unwrap_or_else(|| (self.services.surroundings.now_ms)()),
             task: title,
             tokens_in: tokens(usage.total_tokens_in),
             tokens_out: tokens(usage.total_tokens_out),
@@ -139,7 +138,7 @@ impl Task {
     }
 
     /// Puts the entry into the list of known tasks and reports usage that changed.
-    fn store_history_item(&self) {
+    async fn store_history_item(&self) {
         let usage = self.usage();
         let told = self.state().reported_usage.replace(usage.clone());
         if usage_changed(&usage, told.as_ref()) {
@@ -148,12 +147,14 @@ impl Task {
             self.emit(TaskEvent::Usage { task: self.id.clone(), usage, context_window });
         }
         let history = &self.services.surroundings.history;
-        let mut item = self.history_item();
+        let size = self.store.size.of(&self.store.folder, (self.services.surroundings.now_ms)()).await;
+        let mut item = HistoryItem { size: Some(size), ..self.history_item() };
         if let Some(stored) = history.get(&self.id) {
-            item.size = item.size.or(stored.size);
             item = item.merged_over(stored);
         }
-        history.put(item);
+        if !self.store.is_released() {
+            history.put(item);
+        }
     }
 
     /// Writes until nothing is marked. Failures are dropped: the next change tries again (spec 02 §13).
@@ -173,7 +174,7 @@ impl Task {
                 continue;
             }
             if marked & UI != 0 {
-                self.store_history_item();
+                self.store_history_item().await;
             }
             let (ui, api) = {
                 let state = self.state();
@@ -214,45 +215,6 @@ pub(super) fn write_atomic(folder: &Path, name: &str, bytes: &[u8], tag: &str) -
         let _ = std::fs::remove_file(&temporary);
     }
     renamed
-}
-
-/// What the files of a task hold.
-#[derive(Default)]
-pub(super) struct Stored {
-    pub ui: Vec<UiMessage>,
-    pub api: Vec<ApiMessage>,
-}
-
-/// Reads what there is of both conversations: of a task that was just begun, only one may be there.
-pub(super) async fn read_begun(folder: PathBuf) -> Stored {
-    let read = tokio::task::spawn_blocking(move || {
-        let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
-        Stored {
-            ui: serde_json::from_slice(&bytes(UI_FILE)).unwrap_or_default(),
-            api: serde_json::from_slice(&bytes(API_FILE)).unwrap_or_default(),
-        }
-    });
-    read.await.unwrap_or_default()
-}
-
-/// Reads both conversations; `None` without an API file.
-pub(super) async fn read(folder: PathBuf) -> Option<Stored> {
-    let read = tokio::task::spawn_blocking(move || {
-        let api = match std::fs::read(folder.join(API_FILE)) {
-            Ok(bytes) => bytes,
-            Err(_) => {
-                let legacy = folder.join(LEGACY_API_FILE);
-                let bytes = std::fs::read(&legacy).ok()?;
-                // Kept until the new file exists: the loop writes it before anything else.
-                write_atomic(&folder, API_FILE, &bytes, "legacy").ok()?;
-                let _ = std::fs::remove_file(legacy);
-                bytes
-            }
-        };
-        let ui = std::fs::read(folder.join(UI_FILE)).unwrap_or_else(|_| b"[]".to_vec());
-        Some(Stored { ui: serde_json::from_slice(&ui).ok()?, api: serde_json::from_slice(&api).ok()? })
-    });
-    read.await.ok().flatten()
 }
 
 #[cfg(test)]

@@ -82,7 +82,14 @@ fn stale_ids_unknown_tasks_and_wrong_values_are_named(mode: Mode) {
             Some("settings.set.values.alwaysAllowWrite"),
         ),
         (json!({"type": "task.start", "workspace": workspace, "text": "x", "dry_run": true}), "not_supported", None),
-        (json!({"type": "task.start", "workspace": workspace, "text": "x", "profile": "p"}), "not_supported", None),
+        (
+            json!({"type": "task.start", "workspace": workspace, "text": "x", "profile": "p"}),
+            "not_found",
+            Some("task.start.profile"),
+        ),
+        (json!({"type": "task.edit_message", "session": 7, "message": 1, "text": "x"}), "stale", Some("session")),
+        (json!({"type": "task.delete_message", "session": 7, "message": 1}), "stale", Some("session")),
+        (json!({"type": "task.export", "task": "nothing"}), "not_found", None),
         (
             json!({"type": "completion.create", "messages": [{"role": "nobody"}]}),
             "invalid_request",

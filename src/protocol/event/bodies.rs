@@ -325,6 +325,8 @@ records! {
         task: String,
         /// Their texts, in order.
         texts: Vec<String>,
+        /// Their ids, in the same order: `task.queue` names them by these.
+        ids: Vec<String>,
     }
 
     /// What the task changed so far.

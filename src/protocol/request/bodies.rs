@@ -30,6 +30,30 @@ words! {
         /// End it.
         Abort = "abort",
     }
+
+    /// How a stored task is given out.
+    ExportFormat / ArchivedExportFormat {
+        /// A text for people.
+        #[default]
+        Markdown = "markdown",
+        /// All that is stored.
+        Json = "json",
+    }
+
+    /// Order of a list of tasks.
+    ListSort / ArchivedListSort {
+        /// Last used first.
+        #[default]
+        Newest = "newest",
+        /// Last used last.
+        Oldest = "oldest",
+        /// By cost.
+        MostExpensive = "most_expensive",
+        /// By tokens, those of the cache included.
+        MostTokens = "most_tokens",
+        /// By how well the query fits; without one as `newest`.
+        MostRelevant = "most_relevant",
+    }
 }
 
 records! {
@@ -162,14 +186,19 @@ records! {
         session: SessionId,
     }
 
-    /// Deletes a stored task with its files.
+    /// Deletes stored tasks with their files. A favourite is not deleted: alone it is refused, among `tasks` it is left out. A task that
+    /// is open ends first. Result: `{deleted, kept}`, lists of ids.
     #[serde(deny_unknown_fields)]
     TaskDelete / ArchivedTaskDelete {
         /// Task id.
-        task: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+        /// Task ids.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tasks: Vec<String>,
     }
 
-    /// Lists stored tasks, newest first, without loading them. Result: `{tasks, cursor?}`.
+    /// Lists stored tasks without loading them. Result: `{tasks, cursor?}`.
     #[serde(deny_unknown_fields)]
     TaskList / ArchivedTaskList {
         /// Cursor of an earlier result; absent: from the newest on.
@@ -181,6 +210,15 @@ records! {
         /// Words the task text must hold.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         query: Option<String>,
+        /// Absolute path: tasks of this workspace alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<String>,
+        /// Favourites alone.
+        #[serde(default)]
+        favorites: bool,
+        /// Their order.
+        #[serde(default)]
+        sort: ListSort,
     }
 
     /// A stored task with its messages.
@@ -190,7 +228,18 @@ records! {
         task: String,
     }
 
-    /// Switches the mode of a session.
+    /// Gives out a stored task. Result: `{name, text}` for Markdown, `{name, item, messages, conversation}` for JSON; `name` is a file
+    /// name to offer.
+    #[serde(deny_unknown_fields)]
+    TaskExport / ArchivedTaskExport {
+        /// Task id.
+        task: String,
+        /// In which form.
+        #[serde(default)]
+        format: ExportFormat,
+    }
+
+    /// Switches the mode of a session, and with it to the profile that the mode was last used with.
     #[serde(deny_unknown_fields)]
     TaskSetMode / ArchivedTaskSetMode {
         /// Session.
@@ -199,13 +248,42 @@ records! {
         mode: String,
     }
 
-    /// Switches the provider profile of a session.
+    /// Switches the provider profile of a session; the mode in force remembers it.
     #[serde(deny_unknown_fields)]
     TaskSetProfile / ArchivedTaskSetProfile {
         /// Session.
         session: SessionId,
         /// Name of the profile.
         profile: String,
+    }
+
+    /// Takes the current task back to a message of the user and goes on with another in its place.
+    #[serde(deny_unknown_fields)]
+    TaskEditMessage / ArchivedTaskEditMessage {
+        /// Session.
+        session: SessionId,
+        /// Id of the message. Of one that is not the user's, the user's last before it is meant.
+        message: u64,
+        /// The text in its place.
+        text: String,
+        /// Images as data URLs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<String>,
+        /// Restore the files as they were then.
+        #[serde(default)]
+        restore: bool,
+    }
+
+    /// Takes the current task back to before a message.
+    #[serde(deny_unknown_fields)]
+    TaskDeleteMessage / ArchivedTaskDeleteMessage {
+        /// Session.
+        session: SessionId,
+        /// Id of the message; it and all after it go.
+        message: u64,
+        /// Restore the files as they were then.
+        #[serde(default)]
+        restore: bool,
     }
 
     /// Condenses the conversation of a session now.
@@ -215,16 +293,24 @@ records! {
         session: SessionId,
     }
 
-    /// Queues a message until the task can take it.
+    /// Queues a message until the task can take it, or changes one that waits. Result: `{id}` of a new one, else `{done}`, false when it no
+    /// longer waits.
     #[serde(deny_unknown_fields)]
     TaskQueue / ArchivedTaskQueue {
         /// Session.
         session: SessionId,
         /// Text.
+        #[serde(default)]
         text: String,
         /// Images as data URLs.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         images: Vec<String>,
+        /// Id of the waiting message that gets this text and these images; absent: a new one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// Take the waiting message out of the queue.
+        #[serde(default)]
+        remove: bool,
     }
 
     /// Replaces the todo list.

@@ -40,13 +40,14 @@ checked! {
     TaskRespond { ask: any, response: any, text: text, images: images, }
     TaskCancel { session: any, }
     TaskClear { session: any, }
-    TaskDelete { task: name, }
-    TaskList { cursor: name, limit: any, query: text, }
+    TaskList { cursor: name, limit: any, query: text, workspace: path, favorites: any, sort: any, }
+    TaskExport { task: name, format: any, }
     TaskGet { task: name, }
     TaskSetMode { session: any, mode: name, }
     TaskSetProfile { session: any, profile: name, }
+    TaskEditMessage { session: any, message: any, text: text, images: images, restore: any, }
+    TaskDeleteMessage { session: any, message: any, restore: any, }
     TaskCondense { session: any, }
-    TaskQueue { session: any, text: text, images: images, }
     TaskSetTodos { session: any, todos: todos, }
     TaskTerminal { session: any, action: any, }
     ProviderList {}
@@ -64,6 +65,27 @@ impl Checked for HostRespond {
         }
         value(&self.result, &|| format!("{place}.result"))?;
         text(&self.error, &|| format!("{place}.error"))
+    }
+}
+
+impl Checked for TaskDelete {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.task.is_some() != self.tasks.is_empty() {
+            return Err(RequestError::new(place, "needs either `task` or `tasks`"));
+        }
+        name(&self.task, &|| format!("{place}.task"))?;
+        names(&self.tasks, &|| format!("{place}.tasks"))
+    }
+}
+
+impl Checked for TaskQueue {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.remove && self.message.is_none() {
+            return Err(RequestError::new(place, "`remove` needs `message`"));
+        }
+        text(&self.text, &|| format!("{place}.text"))?;
+        images(&self.images, &|| format!("{place}.images"))?;
+        name(&self.message, &|| format!("{place}.message"))
     }
 }
 
@@ -94,11 +116,14 @@ impl<T> Given<T> for Option<T> {
 trait Unlimited {}
 impl Unlimited for bool {}
 impl Unlimited for u32 {}
+impl Unlimited for u64 {}
 impl Unlimited for AskId {}
 impl Unlimited for HostRequestId {}
 impl Unlimited for SessionId {}
 impl Unlimited for Response {}
 impl Unlimited for TerminalAction {}
+impl Unlimited for ExportFormat {}
+impl Unlimited for ListSort {}
 impl<T: Unlimited> Unlimited for Option<T> {}
 
 fn any(_: &impl Unlimited, _: Place) -> Result<(), RequestError> {

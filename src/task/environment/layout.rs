@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::ecma;
 use crate::prompt::text::Texts;
 use crate::protocol::message::TodoItem;
+use crate::task::calendar::Moment;
 
 /// What the block tells.
 #[derive(Clone, Debug, Default)]
@@ -179,23 +180,8 @@ fn time(facts: &Facts, texts: &Texts, out: &mut String) {
 
 /// ISO 8601 in UTC with milliseconds.
 fn iso_time(ms: i64) -> String {
-    let (days, rest) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    // Civil date from days since 1970 (proleptic Gregorian calendar), counted in 400-year eras from March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (seconds, millis) = (rest / 1000, rest % 1000);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
+    let Moment { year, month, day, hour, minute, second, millisecond } = Moment::of(ms);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
 /// The todo list as a reminder.

@@ -176,7 +176,7 @@ impl Task {
         spawner.spawn(async move {
             self.abort(false);
             if let Some(manager) = self.manager.upgrade() {
-                let _ = manager.reopen(&self).await;
+                let _ = manager.reopen(&self, None).await;
             }
         });
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::message::{ApiMessage, UiMessage};
-use crate::task::store::Stored;
+use crate::task::stored::Stored;
 
 /// Changes of a conversation since its files were written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

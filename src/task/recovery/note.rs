@@ -46,6 +46,12 @@ pub enum Note {
         after: i64,
         /// Messages before that which are gone.
         removed: Vec<i64>,
+        /// API messages that are left, when it goes back to an earlier point.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<usize>,
+        /// What answers the question, when the user has said it already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<QueuedMessage>,
     },
     /// The loop begins with this content.
     Content {

@@ -215,7 +215,12 @@ impl Progress {
     fn take_for_task(&mut self, note: Note) -> Option<()> {
         match note {
             Note::Stopped { task } => self.task_mut(&task)?.phase = Phase::Stopped,
-            Note::Resuming { task, after, removed } => self.task_mut(&task)?.resume(after, removed),
+            Note::Resuming { task, after, removed, kept, said } => {
+                let task = self.task_mut(&task)?;
+                task.resume(after, removed);
+                kept.into_iter().for_each(|count| task.later.keep_api(count));
+                task.queue.extend(said);
+            }
             Note::Content { task, content, kept, after } => {
                 let task = self.task_mut(&task)?;
                 task.later.keep_api(kept);

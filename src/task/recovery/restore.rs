@@ -18,10 +18,10 @@ use crate::task::manager::{Manager, is_plain_name, result_content};
 use crate::task::messages::Extra;
 use crate::task::parser::{BlockView, Parser};
 use crate::task::request::RequestRecord;
-use crate::task::resume::modernise;
+use crate::task::resume::{is_completed, modernise};
 use crate::task::run::{RequestError, Step, task_content};
 use crate::task::session::{CommandError, Reply};
-use crate::task::store::{self, Stored};
+use crate::task::stored::{self, Stored};
 use crate::task::stream;
 use crate::tools;
 
@@ -54,14 +54,14 @@ impl Manager {
         let in_a_circle = progress.restores >= if waits { CIRCLE_WAITING } else { CIRCLE };
         if let Some(mode) = progress.mode {
             if services.settings.current().mode != mode {
-                services.settings.set_mode(&mode);
+                services.set_mode(&mode);
             }
             services.host.emit(TaskEvent::Mode(mode));
         }
         let mut tasks: Vec<(Arc<Task>, TaskProgress, Stored)> = Vec::with_capacity(progress.tasks.len());
         for known in progress.tasks.into_iter().filter(|known| is_plain_name(&known.entry.id)) {
             let entry = &known.entry;
-            let stored = store::read_begun(services.surroundings.storage.join("tasks").join(&entry.id)).await;
+            let stored = stored::read_begun(services.task_folder(&entry.id)).await;
             let lineage = Lineage {
                 parent: tasks.last().filter(|_| entry.child).map(|(below, ..)| below.clone()),
                 parent_id: entry.parent_id.clone(),
@@ -110,7 +110,8 @@ impl Task {
             state.paused_mode = known.paused_mode.clone().unwrap_or_default();
             state.replay.back_to = known.paused_mode;
             for message in known.queue {
-                state.queue.add(message);
+                // As many as waited before may wait again.
+                let _ = state.queue.add(message);
             }
             state.open_call = known.call.as_ref().map(|(number, _)| *number);
             state.calls = state.calls.max(state.open_call.unwrap_or(0));
@@ -147,8 +148,7 @@ impl Task {
             },
             (Phase::Beginning, Origin::Stored) => self.ask_from_the_beginning(Vec::new(), None),
             (Phase::Resuming, _) => {
-                let last = self.state().ui.last().map(|last| last.kind);
-                let completed = last == Some(UiKind::Ask(Ask::CompletionResult));
+                let completed = is_completed(&self.state().ui);
                 self.services.spawner.clone().spawn(self.ask_to_resume(completed));
             }
         }
@@ -234,7 +234,7 @@ impl Task {
             // Copies: the files may be written meanwhile.
             Stored { ui: state.ui.clone(), api: state.api.clone() }
         };
-        self.services.spawner.clone().spawn(self.resume(stored));
+        self.services.spawner.clone().spawn(self.resume(stored, None));
     }
 
     /// Goes on with a turn: with the tool at hand, or with the request if there is none.

@@ -6,7 +6,7 @@ use super::*;
 use crate::protocol::message::{
     ApiMessage, AskResponse, ContentBlock, MessageContent, Role, Say, TodoItem, UiKind, UiMessage,
 };
-use crate::task::store::Stored;
+use crate::task::stored::Stored;
 use crate::tools::context::Answer;
 
 fn ui(ts: i64, text: &str) -> UiMessage {
@@ -45,6 +45,8 @@ fn note() -> impl Strategy<Value = Note> {
         (task(), proptest::option::of(text())).prop_map(|(task, result)| Note::Popped { task, result }),
         task().prop_map(|task| Note::Stopped { task }),
         (task(), ts(), proptest::collection::vec(ts(), 0..3)).prop_map(|(task, after, removed)| Note::Resuming {
+            kept: None,
+            said: None,
             task,
             after,
             removed

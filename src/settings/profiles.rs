@@ -1,0 +1,193 @@
+//! Provider profiles (spec 04 §5): `apiConfigs` holds them by name, `currentApiConfigName` names the one in force, `modeApiConfigs`
+//! gives the id of the one that each mode was last used with.
+
+use serde_json::{Map, Value};
+
+use super::Settings;
+use super::secrets::{PROFILES_KEY, Secrets, is_secret};
+
+/// Keys of a profile that are no secrets (spec 04 §4.1, §4.2), and those of our own providers.
+const PROFILE_KEYS: [&str; 88] = [
+    "apiModelId",
+    "apiProvider",
+    "anthropicBaseUrl",
+    "anthropicBeta1MContext",
+    "anthropicUseAuthToken",
+    "awsBedrock1MContext",
+    "awsBedrockEndpoint",
+    "awsBedrockEndpointEnabled",
+    "awsCustomArn",
+    "awsModelContextWindow",
+    "awsProfile",
+    "awsRegion",
+    "awsUseApiKey",
+    "awsUseCrossRegionInference",
+    "awsUseProfile",
+    "awsUsePromptCache",
+    "azureApiVersion",
+    "claudeCodeMaxOutputTokens",
+    "claudeCodePath",
+    "consecutiveMistakeLimit",
+    "deepInfraBaseUrl",
+    "deepInfraModelId",
+    "deepSeekBaseUrl",
+    "diffEnabled",
+    "doubaoBaseUrl",
+    "enableGrounding",
+    "enableReasoningEffort",
+    "enableUrlContext",
+    "fakeAi",
+    "fuzzyMatchThreshold",
+    "geminiCliOAuthPath",
+    "geminiCliProjectId",
+    "glamaModelId",
+    "googleGeminiBaseUrl",
+    "huggingFaceInferenceProvider",
+    "huggingFaceModelId",
+    "includeMaxTokens",
+    "ioIntelligenceModelId",
+    "kilocodeModel",
+    "kilocodeOrganizationId",
+    "kilocodeTesterWarningsDisabledUntil",
+    "litellmBaseUrl",
+    "litellmModelId",
+    "litellmUsePromptCache",
+    "lmStudioBaseUrl",
+    "lmStudioDraftModelId",
+    "lmStudioModelId",
+    "lmStudioSpeculativeDecodingEnabled",
+    "mistralCodestralUrl",
+    "modelMaxThinkingTokens",
+    "modelMaxTokens",
+    "modelTemperature",
+    "moonshotBaseUrl",
+    "ollamaBaseUrl",
+    "ollamaModelId",
+    "ollamaNumCtx",
+    "openAiBaseUrl",
+    "openAiCustomModelInfo",
+    "openAiHostHeader",
+    "openAiLegacyFormat",
+    "openAiModelId",
+    "openAiNativeBaseUrl",
+    "openAiNativeServiceTier",
+    "openAiR1FormatEnabled",
+    "openAiStreamingEnabled",
+    "openAiUseAzure",
+    "openRouterBaseUrl",
+    "openRouterModelId",
+    "openRouterProviderDataCollection",
+    "openRouterProviderSort",
+    "openRouterSpecificProvider",
+    "openRouterUseMiddleOutTransform",
+    "profiles",
+    "qwenCodeOauthPath",
+    "rateLimitSeconds",
+    "reasoningEffort",
+    "replayFile",
+    "requestyBaseUrl",
+    "requestyModelId",
+    "todoListEnabled",
+    "unboundModelId",
+    "verbosity",
+    "vercelAiGatewayModelId",
+    "vertexKeyFile",
+    "vertexProjectId",
+    "vertexRegion",
+    "vsCodeLmModelSelector",
+    "zaiApiLine",
+];
+
+/// Secrets that belong to no profile: those of other services, the profiles themselves, and the way to the network.
+const OTHER_SECRETS: [&str; 11] = [
+    PROFILES_KEY,
+    "httpProxy",
+    "codeIndexOpenAiKey",
+    "codeIndexQdrantApiKey",
+    "codebaseIndexGeminiApiKey",
+    "codebaseIndexMistralApiKey",
+    "codebaseIndexOpenAiCompatibleApiKey",
+    "codebaseIndexVercelAiGatewayApiKey",
+    "kiloCodeImageApiKey",
+    "morphApiKey",
+    "openRouterImageApiKey",
+];
+
+/// Whether a profile replaces this value of the settings: keys of another profile must not mix with its own. A switch that is
+/// off stays off (spec 04 §5.5).
+pub fn replaces(key: &str, value: &Value) -> bool {
+    if is_secret(key) {
+        return !OTHER_SECRETS.contains(&key);
+    }
+    let is_off = match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    };
+    !is_off && PROFILE_KEYS.contains(&key)
+}
+
+/// The settings of the profile of this name.
+pub fn find<'a>(secrets: &'a Secrets, name: &str) -> Option<&'a Map<String, Value>> {
+    all(secrets)?.get(name)?.as_object()
+}
+
+/// The id of the profile of this name.
+pub fn id_of<'a>(secrets: &'a Secrets, name: &str) -> Option<&'a str> {
+    find(secrets, name)?.get("id")?.as_str().filter(|id| !id.is_empty())
+}
+
+/// The name of the profile of this id.
+pub fn name_of<'a>(secrets: &'a Secrets, id: &str) -> Option<&'a str> {
+    all(secrets)?.iter().find(|(_, profile)| profile["id"] == id).map(|(name, _)| name.as_str())
+}
+
+fn all(secrets: &Secrets) -> Option<&Map<String, Value>> {
+    secrets.expose(PROFILES_KEY)?.as_object()
+}
+
+impl Settings {
+    /// Id of the profile in force; `default` when there is none such (spec 02 §8.2).
+    pub fn profile_id(&self) -> &str {
+        id_of(&self.secrets, &self.current_api_config_name).unwrap_or("default")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_profile_replaces() {
+        for (key, value, replaced) in [
+            ("apiModelId", json!("m"), true),
+            ("apiKey", json!("sk"), true),
+            ("apiKey", json!(""), true),
+            ("diffEnabled", json!(false), false),
+            ("rateLimitSeconds", json!(0), false),
+            ("rateLimitSeconds", json!(3), true),
+            ("openAiHeaders", json!({}), true),
+            ("httpProxy", json!("http://p"), false),
+            ("apiConfigs", json!({}), false),
+            ("alwaysAllowWrite", json!(true), false),
+            ("mode", json!("code"), false),
+        ] {
+            assert_eq!(replaces(key, &value), replaced, "{key} {value}");
+        }
+    }
+
+    #[test]
+    fn profiles_are_found_by_name_and_id() {
+        let settings: Settings = serde_json::from_value(json!({
+            "apiConfigs": {"work": {"id": "w"}, "home": {"id": ""}, "odd": 7}, "currentApiConfigName": "work",
+        }))
+        .expect("settings");
+        let secrets = &settings.secrets;
+        assert_eq!((id_of(secrets, "work"), id_of(secrets, "home"), id_of(secrets, "odd")), (Some("w"), None, None));
+        assert_eq!((name_of(secrets, "w"), name_of(secrets, "x")), (Some("work"), None));
+        assert_eq!((settings.profile_id(), Settings::default().profile_id()), ("w", "default"));
+    }
+}
