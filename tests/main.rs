@@ -81,6 +81,8 @@ mod structure;
 #[cfg(unix)]
 #[path = "vectors/stub.rs"]
 mod stub;
+#[path = "cases/task_checkpoints.rs"]
+mod task_checkpoints;
 #[path = "cases/task_turns.rs"]
 mod task_turns;
 #[cfg(target_os = "linux")]

@@ -34,6 +34,7 @@ use crate::protocol::hello::WelcomeSession;
 use crate::protocol::ids::SessionId;
 use crate::providers::http::{Client, Http};
 use crate::providers::{self, Discretion, Wording};
+use crate::task::TaskView;
 use crate::task::host::{ProviderFactory, SettingsSource, Surroundings, TaskHost};
 use crate::task::session::{self, SessionHandle};
 use crate::terminal::{Direct, Terminals};
@@ -503,6 +504,16 @@ impl Core {
         if let Some(entry) = self.sessions().get_mut(&number) {
             entry.handle = None;
         }
+    }
+
+    /// The task of this id, if a session has it.
+    pub fn running(&self, task: &str) -> Option<TaskView> {
+        self.sessions().values().filter_map(|open| open.handle.clone()).find_map(|handle| handle.task(task))
+    }
+
+    /// The user's home directory.
+    pub fn home(&self) -> &Path {
+        &self.surroundings.home
     }
 
     /// How many sessions live.

@@ -6,6 +6,7 @@
 
 mod attachment;
 mod channel;
+mod checkpoints;
 mod client;
 mod completion;
 mod core;

@@ -14,7 +14,7 @@ use super::core::{Core, SESSION_LIMIT, Session};
 use super::journal::Entry;
 use super::link::{Detached, Link};
 use super::session_host::AskState;
-use super::{completion, settings, tasks};
+use super::{checkpoints, completion, settings, tasks};
 use crate::protocol::event::{Event, RequestDone, RequestFailed};
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::ids::SessionId;
@@ -194,8 +194,11 @@ fn answer(core: &Core, client: &Attachment, request: u64, outcome: Outcome) {
     client.answered(request);
 }
 
-enum Execution {
+/// How a request is carried out.
+pub enum Execution {
+    /// It is.
     Now(Outcome),
+    /// Beside the requests that follow.
     Later(futures::future::BoxFuture<'static, Outcome>),
 }
 
@@ -262,6 +265,10 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
             let proceed = r.action == TerminalAction::Continue;
             command(core, client, r.session, Command::Terminal { proceed })
         }
+        Request::CheckpointList(list) => checkpoints::list(core, client, list),
+        Request::CheckpointDiff(diff) => checkpoints::diff(core, client, diff),
+        Request::CheckpointRestore(r) => command(core, client, r.session, checkpoints::restore(r.checkpoint, r.mode)),
+        Request::CheckpointUndo(r) => command(core, client, r.session, Command::UndoRestore),
         Request::HostRespond(respond) => host_respond(core, client, respond).into(),
         Request::Unbuilt(kind, _) => not_supported(kind.as_str()).into(),
     }
@@ -272,7 +279,7 @@ fn not_supported(kind: &str) -> Outcome {
 }
 
 /// Work for the disk, off the runtime's threads.
-fn later(core: &Arc<Core>, work: impl FnOnce(&Core) -> Outcome + Send + 'static) -> Execution {
+pub fn later(core: &Arc<Core>, work: impl FnOnce(&Core) -> Outcome + Send + 'static) -> Execution {
     let core = core.clone();
     Execution::Later(Box::pin(async move {
         let runtime = core.runtime.clone();
@@ -552,7 +559,8 @@ fn setting_refused(error: &settings::SettingsError, place: &str) -> RequestFaile
     }
 }
 
-fn stale(what: &str) -> RequestFailed {
+/// An id that names nothing any more.
+pub fn stale(what: &str) -> RequestFailed {
     RequestFailed { place: Some(what.to_owned()), ..RequestFailed::new(ErrorKind::Stale, "no such id any more") }
 }
 
@@ -564,15 +572,18 @@ fn malformed(error: &DecodeError) -> RequestFailed {
     RequestFailed { place, ..RequestFailed::new(ErrorKind::InvalidRequest, error.to_string()) }
 }
 
-pub(super) fn command_failed(error: CommandError) -> RequestFailed {
+/// What a session answered, for the client.
+pub fn command_failed(error: CommandError) -> RequestFailed {
     let kind = match error {
         CommandError::NoTask | CommandError::UnknownTask(_) | CommandError::NoSuchMessage(_) => ErrorKind::NotFound,
-        CommandError::NotSupported(_) => ErrorKind::NotSupported,
         CommandError::Damaged(_) => ErrorKind::Io,
         CommandError::NoSuchAsk => ErrorKind::Stale,
         CommandError::Invalid(_) => ErrorKind::InvalidRequest,
         CommandError::Busy | CommandError::InTheWay(_) => ErrorKind::Busy,
         CommandError::Closed => ErrorKind::Closed,
+        CommandError::NoSuchCheckpoint(_) | CommandError::NothingToUndo => ErrorKind::NotFound,
+        CommandError::NoCheckpoints(_) => ErrorKind::NotSupported,
+        CommandError::RestoreFailed(_) => ErrorKind::Io,
         CommandError::Provider(_) => ErrorKind::Provider,
     };
     RequestFailed::new(kind, error.to_string())

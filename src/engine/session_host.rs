@@ -421,6 +421,9 @@ impl TaskHost for SessionHost {
                 self.send(0, Event::Usage(event::Usage::new(&task, &usage, context_window)));
             }
             TaskEvent::Todos { task, items } => self.send(0, Event::Todo(event::TodoChanged::new(&task, &items))),
+            TaskEvent::Checkpoint { task, commit } => {
+                self.send(0, Event::Checkpoint(event::Checkpoint { task, commit }));
+            }
             TaskEvent::Mode(mode) => self.send(0, Event::Mode(event::ModeChanged { mode })),
             TaskEvent::Profile(profile) => self.send(0, Event::Profile(event::ProfileChanged { profile })),
             TaskEvent::Retry { task, attempt, in_ms, reason } => {

@@ -127,7 +127,7 @@ fn is_favourite(item: &HistoryItem) -> bool {
 }
 
 /// The task's folder. An id is one path component; a history file that says otherwise is not followed.
-fn folder(core: &Core, task: &str) -> Result<PathBuf, RequestFailed> {
+pub fn folder(core: &Core, task: &str) -> Result<PathBuf, RequestFailed> {
     check_id(task)?;
     Ok(stored::folder(&core.settings.current(), &core.storage, task))
 }
@@ -143,6 +143,7 @@ fn check_id(task: &str) -> Result<(), RequestFailed> {
     if plain { Ok(()) } else { Err(unknown(task)) }
 }
 
-fn unknown(task: &str) -> RequestFailed {
+/// No such task.
+pub fn unknown(task: &str) -> RequestFailed {
     RequestFailed::new(ErrorKind::NotFound, format!("task `{task}` is not stored"))
 }

@@ -187,6 +187,10 @@ requests! {
         95 TaskQueue = "task.queue",
         96 TaskSetTodos = "task.set_todos",
         97 TaskTerminal = "task.terminal",
+        113 CheckpointList = "checkpoint.list",
+        114 CheckpointDiff = "checkpoint.diff",
+        115 CheckpointRestore = "checkpoint.restore",
+        116 CheckpointUndo = "checkpoint.undo",
         250 HostRespond = "host.respond",
     }
     unbuilt {
@@ -209,10 +213,6 @@ requests! {
         110 TaskDiff = "task.diff",
         111 DryRunApply = "dry_run.apply",
         112 DryRunDrop = "dry_run.drop",
-        113 CheckpointList = "checkpoint.list",
-        114 CheckpointDiff = "checkpoint.diff",
-        115 CheckpointRestore = "checkpoint.restore",
-        116 CheckpointUndo = "checkpoint.undo",
         130 ToolList = "tool.list",
         131 ToolCall = "tool.call",
         132 ToolRegister = "tool.register",

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::checkpoints::Saving;
 use super::context_files;
 use super::host::TaskEvent;
 use super::instance::Task;
@@ -188,7 +189,12 @@ impl ToolContext for Frame {
     }
 
     async fn say(&self, say: Say, text: String, images: Vec<String>, partial: Option<bool>) -> Result<(), ToolError> {
-        Ok(self.task.say(say, Some(text), &images, partial, Extra::default())?)
+        let range = match say == Say::CompletionResult && partial == Some(false) {
+            true => self.task.completion_range().await,
+            false => None,
+        };
+        let extra = Extra { metadata: range.map(|range| range.metadata()), ..Extra::default() };
+        Ok(self.task.say(say, Some(text), &images, partial, extra)?)
     }
 
     fn push_result(&self, content: ToolResponse) {
@@ -364,6 +370,7 @@ impl ToolContext for Frame {
         if std::mem::take(&mut self.task.state().replay.subtask) {
             return Ok(true);
         }
+        self.task.checkpoint_beside(Saving { force: true, suppress: false });
         manager.start_subtask(&self.task, mode, message, todos);
         Ok(true)
     }

@@ -134,6 +134,13 @@ pub enum TaskEvent {
         /// The whole list.
         items: Vec<TodoItem>,
     },
+    /// A checkpoint was saved, or the files are in the state of one again.
+    Checkpoint {
+        /// Task id.
+        task: String,
+        /// Id of its commit.
+        commit: String,
+    },
     /// The mode in force.
     Mode(String),
     /// The provider profile in force, by name.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::checkpoints::Checkpoints;
 use super::history::HistoryItem;
 use super::hooks::{Decision, WorkspaceHooks};
 use super::host::{Status, TaskEvent};
@@ -108,6 +109,8 @@ pub(super) struct Task {
     pub store: Store,
     /// The request being streamed and presented.
     pub turn: Mutex<Turn>,
+    /// Checkpoints of this instance.
+    pub checkpoints: Checkpoints,
     /// Signalled when `paused` ends.
     pub resumed: Notify,
     /// Signalled when a presentation is asked for.
@@ -205,6 +208,7 @@ impl Task {
             aborted: CancellationToken::new(),
             store,
             turn: Mutex::new(Turn::default()),
+            checkpoints: Checkpoints::new(settings.enable_checkpoints),
             resumed: Notify::new(),
             presentation: Notify::new(),
             progress: Notify::new(),
@@ -274,10 +278,13 @@ impl Task {
         self.emit(TaskEvent::Status(status, reason));
     }
 
-    /// A fresh, strictly increasing message identity.
+    /// A fresh, strictly increasing message identity: later than every message of both conversations, so that a cut at one
+    /// message (spec 02 §15.5) takes exactly what was said after it.
     pub fn next_ts(&self, state: &State) -> i64 {
         let now = (self.services.surroundings.now_ms)();
-        state.ui.last().map_or(now, |last| now.max(last.ts + 1))
+        let said = state.ui.last().map(|last| last.ts);
+        let sent = state.api.last().and_then(|last| last.ts);
+        said.max(sent).map_or(now, |last| now.max(last + 1))
     }
 
     /// This instance, shared.
@@ -356,6 +363,10 @@ pub struct TaskSnapshot {
 impl TaskView {
     pub(super) fn new(task: Arc<Task>) -> TaskView {
         TaskView(task)
+    }
+
+    pub(super) fn task(&self) -> &Arc<Task> {
+        &self.0
     }
 
     /// Task id.

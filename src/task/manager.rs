@@ -82,6 +82,11 @@ impl Manager {
         self.stack().last().cloned()
     }
 
+    /// The topmost task of this id.
+    pub fn find(&self, id: &str) -> Option<Arc<Task>> {
+        self.stack().iter().rev().find(|task| task.id == id).cloned()
+    }
+
     /// Carries out one command.
     pub async fn execute(&self, command: Command) -> Reply {
         match command {
@@ -143,6 +148,10 @@ impl Manager {
                 self.task()?.replace_pending_todos(todos);
                 Ok(Value::Null)
             }
+            Command::RestoreCheckpoint { checkpoint, with_conversation } => {
+                self.restore_checkpoint(&checkpoint, with_conversation).await
+            }
+            Command::UndoRestore => self.undo_restore().await,
             Command::Restore(progress) => self.restore(*progress).await,
             Command::Condense => self.task()?.condense_now().await.map(|()| Value::Null),
         }
@@ -252,12 +261,18 @@ impl Manager {
             (None, None) => self.cwd.clone(),
         };
         let lineage = Lineage {
-            parent: replaced.and_then(|old| old.lineage.parent.clone()),
+            parent: replaced.as_ref().and_then(|old| old.lineage.parent.clone()),
             parent_id: item.parent_task_id.clone(),
             root_id: item.root_task_id.clone(),
             number: item.number,
         };
         let task = self.instance(id.to_owned(), lineage, cwd, mode.unwrap_or_else(|| "code".into()));
+        if let Some(old) = &replaced {
+            task.checkpoints.succeed(&old.checkpoints);
+        }
+        let (stored, restored) = task.complete_restore(stored).await;
+        // Files that could not be brought back stay with the conversation that made them.
+        let rewind = rewind.filter(|_| restored);
         self.push(task.clone(), Origin::Stored, None);
         self.services.spawner.spawn(async move { task.resume(stored, rewind).await });
         Ok(())
@@ -455,9 +470,9 @@ impl Task {
     }
 
     fn append_noted(&self, role: Role, content: MessageContent, note: impl FnOnce(&State, &ApiMessage)) {
-        let ts = Some((self.services.surroundings.now_ms)());
-        let message = ApiMessage { role, content, ts, is_summary: None };
         let mut state = self.state();
+        let ts = Some(self.next_ts(&state));
+        let message = ApiMessage { role, content, ts, is_summary: None };
         note(&state, &message);
         state.api.push(message);
         drop(state);

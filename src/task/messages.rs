@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::approval::policy::{self, Verdict};
+use super::checkpoints::Saving;
 use super::hooks;
 use super::host::{Status, TaskEvent};
 use super::instance::{Aborted, PendingAsk, State, Task};
@@ -33,11 +34,13 @@ pub(super) struct Extra {
     pub context_condense: Option<Value>,
     /// Tool progress.
     pub progress: Option<ProgressStatus>,
+    /// Joins the message's own when it completes (spec 02 §2.4).
+    pub metadata: Option<Value>,
 }
 
 impl Task {
     /// Appends a message and reports it, unless a restored task says it for the second time.
-    fn append(&self, state: &mut State, mut message: UiMessage) {
+    pub fn append(&self, state: &mut State, mut message: UiMessage) {
         if self.take_up(state, &message) {
             return;
         }
@@ -101,6 +104,7 @@ impl Task {
                 last.images = images;
                 last.progress_status = extra.progress;
                 last.partial = partial;
+                add_metadata(last, extra.metadata);
             }
             self.report_last(state);
         } else {
@@ -109,6 +113,7 @@ impl Task {
             message.images = images;
             message.partial = partial.filter(|partial| *partial);
             message.context_condense = extra.context_condense;
+            add_metadata(&mut message, extra.metadata);
             self.append(state, message);
         }
         let ts = state.ui.last().map_or(0, |last| last.ts);
@@ -190,7 +195,7 @@ impl Task {
         let OpenedAsk { message, receiver, queued, given } = self.open_ask(ask, text, completes, progress, protected);
         self.persist_ui();
         if let Some(given) = given {
-            let _ = self.respond(Some(message.ts), given.answer, how(&given.how));
+            let _ = self.deliver(Some(message.ts), given.answer, how(&given.how), None);
             return self.wait_for_answer(&message, receiver, Verdict::Ask).await;
         }
         if let Some(queued) = queued {
@@ -321,8 +326,18 @@ impl Task {
         self.respond_with(ts, answer, how, None)
     }
 
-    /// As [`Task::respond`]; `queued` names the message of the queue that answers.
+    /// As [`Task::respond`]; `queued` names the message of the queue that answers. A message of the user is an occasion for
+    /// a checkpoint (spec 02 §2.4).
     fn respond_with(&self, ts: Option<i64>, answer: Answer, how: &'static str, queued: Option<&str>) -> bool {
+        let message = answer.response == AskResponse::Message;
+        let delivered = self.deliver(ts, answer, how, queued);
+        if message && delivered {
+            self.checkpoint_beside(Saving { force: false, suppress: true });
+        }
+        delivered
+    }
+
+    fn deliver(&self, ts: Option<i64>, answer: Answer, how: &'static str, queued: Option<&str>) -> bool {
         let mut guard = self.state();
         let state = &mut *guard;
         let Some(pending) = state.pending.take_if(|pending| ts.is_none_or(|ts| ts == pending.ts)) else {
@@ -480,6 +495,15 @@ fn how(noted: &str) -> &'static str {
         "approved" => "approved",
         "denied" => "denied",
         _ => "answered",
+    }
+}
+
+/// Adds the keys of an object to a message's metadata.
+fn add_metadata(message: &mut UiMessage, more: Option<Value>) {
+    match (&mut message.metadata, more) {
+        (Some(Value::Object(known)), Some(Value::Object(more))) => known.extend(more),
+        (metadata, Some(more)) => *metadata = Some(more),
+        (_, None) => {}
     }
 }
 

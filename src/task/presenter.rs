@@ -181,6 +181,7 @@ impl Task {
     /// Runs the tool itself; what it does not catch becomes its result.
     pub(super) async fn run_unhooked(self: &Arc<Self>, tool: &dyn Tool, frame: &Frame) -> Result<(), Aborted> {
         let call = frame.call();
+        self.checkpoint_before(call.name).await?;
         match tool.run(call, frame).await {
             Ok(()) => Ok(()),
             Err(ToolError::Aborted) => Err(Aborted),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::checkpoints::{Target, TargetConversation};
 use super::instance::Task;
 use super::manager::Manager;
 use super::queue::QueuedMessage;
@@ -50,16 +51,16 @@ impl Manager {
 
     async fn rewind(&self, task: &Arc<Task>, ts: i64, rewind: Rewind, restore: bool) -> Reply {
         if restore {
-            self.restore_files(task, ts, &rewind).await?;
+            task.needs_checkpoints().await?;
+            // Without a checkpoint behind the message, the task has changed no file since.
+            if let Some(commit) = task.checkpoint_after(ts) {
+                self.begin_restore(task, Target { commit, conversation: TargetConversation::Leave }).await?;
+                self.reopen(task, Some(rewind)).await?;
+                return self.restored().await.map(|_| Value::Null);
+            }
         }
         self.stop(task).await;
         self.reopen(task, Some(rewind)).await.map(|_| Value::Null)
-    }
-
-    /// Brings the files back to how they were at the message `ts` of the task, which is as it was; whoever changes files stops it
-    /// first ([`Manager::stop`] may be called twice). If this fails, nothing else is done.
-    async fn restore_files(&self, _task: &Arc<Task>, _ts: i64, _rewind: &Rewind) -> Result<(), CommandError> {
-        Err(CommandError::NotSupported("restore"))
     }
 }
 

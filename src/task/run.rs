@@ -85,6 +85,7 @@ impl Task {
     pub fn run_from(self: Arc<Self>, step: Step) {
         self.state().ran = true;
         self.status(Status::Running, None);
+        self.prepare_checkpoints();
         let spawner = &self.services.spawner;
         spawner.spawn(self.clone().run_presenter());
         spawner.spawn(self.clone().request_until_over(step));

@@ -114,6 +114,15 @@ pub enum Command {
     SetTodos(Value),
     /// `condenseTaskContextRequest`.
     Condense,
+    /// Goes back to a checkpoint of the current task. Result: `{"task", "checkpoint", "before"}`, the last of which leads back.
+    RestoreCheckpoint {
+        /// Its id.
+        checkpoint: String,
+        /// The conversation with the files.
+        with_conversation: bool,
+    },
+    /// Takes the last restore back. Result: as `RestoreCheckpoint`.
+    UndoRestore,
     /// Goes on where a killed session was, with its settings and folders: the first command of a session. Notes made from
     /// then on continue those that gave the progress.
     Restore(Box<Progress>),
@@ -140,9 +149,6 @@ pub enum CommandError {
     /// Not possible while the task is as it is; the text says why.
     #[error("{0}")]
     InTheWay(&'static str),
-    /// This version cannot do it.
-    #[error("`{0}` is not supported by this version")]
-    NotSupported(&'static str),
     /// An argument is not usable; the text names it.
     #[error("{0}")]
     Invalid(String),
@@ -152,6 +158,18 @@ pub enum CommandError {
     /// The session has ended.
     #[error("the session has ended")]
     Closed,
+    /// The task has no such checkpoint, or not one that stands in its conversation.
+    #[error("the task has no checkpoint `{0}`")]
+    NoSuchCheckpoint(String),
+    /// The task has no checkpoints; the text says why.
+    #[error("{0}")]
+    NoCheckpoints(String),
+    /// No restore of this task is known.
+    #[error("there is no restore to undo")]
+    NothingToUndo,
+    /// A restore was begun and not carried out; the text says why.
+    #[error("the checkpoint was not restored: {0}")]
+    RestoreFailed(String),
     /// The provider cannot be made from the settings.
     #[error("{0}")]
     Provider(String),
@@ -198,6 +216,11 @@ impl SessionHandle {
     /// Ids of the tasks on the stack, the current one last.
     pub fn tasks(&self) -> Vec<String> {
         self.manager.ids()
+    }
+
+    /// A view of the task of this id, if it is on the stack.
+    pub fn task(&self, id: &str) -> Option<TaskView> {
+        self.manager.find(id).map(TaskView::new)
     }
 
     /// A view of the current task, if there is one.

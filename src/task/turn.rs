@@ -27,6 +27,8 @@ pub(super) struct Turn {
     pub rejected: bool,
     /// A tool of this message has its result.
     pub used: bool,
+    /// The checkpoint of this request is made.
+    pub checkpointed: bool,
     /// The stream has been read to its end.
     pub stream_done: bool,
     /// A stream is being read.

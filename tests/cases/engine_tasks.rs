@@ -480,7 +480,7 @@ fn a_task_of_the_reference_is_taken_up_and_left_in_its_form() {
     assert_eq!(ui.iter().take(4).collect::<Vec<_>>(), kept);
     let kinds: Vec<&str> = ui[4..].iter().filter_map(|m| m["say"].as_str().or(m["ask"].as_str())).collect();
     assert_eq!(kinds[..3], ["resume_task", "user_feedback", "api_req_started"], "{ui:#?}");
-    let keys = ["ts", "type", "ask", "say", "text", "images", "partial", "isProtected", "metadata"];
+    let keys = ["ts", "type", "ask", "say", "text", "images", "partial", "isProtected", "metadata", "checkpoint"];
     let unknown = ui[4..].iter().flat_map(|m| m.as_object().unwrap().keys()).find(|key| !keys.contains(&key.as_str()));
     assert_eq!(unknown, None);
     let api = api(&place, task);
@@ -583,7 +583,8 @@ fn tasks_are_stored_where_the_user_wants_them() {
     let task = only_task(&host);
     place.close();
     assert!(custom.join("tasks").join(&task).join("ui_messages.json").exists());
-    assert!(!place.storage.join("tasks").join(&task).exists());
+    // But for the checkpoints, which stay with the engine (spec 04 §9.1).
+    assert!(!place.storage.join("tasks").join(&task).join("ui_messages.json").exists());
 }
 
 #[test]

@@ -133,9 +133,6 @@ fn missing(input: &Value) -> Option<String> {
     if let Some(tool) = tool {
         return Some(format!("tool {tool}"));
     }
-    if input["settings"]["enableCheckpoints"] == true {
-        return Some("checkpoints".into());
-    }
     let whole = input.to_string();
     for (mark, what) in [("\"touch\"", "file watching"), ("\"edit_document\"", "an editor that a user types in")] {
         if whole.contains(mark) {

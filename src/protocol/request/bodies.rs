@@ -54,6 +54,15 @@ words! {
         /// By how well the query fits; without one as `newest`.
         MostRelevant = "most_relevant",
     }
+
+    /// What a checkpoint brings back.
+    RestoreMode / ArchivedRestoreMode {
+        /// The files of the workspace.
+        #[default]
+        Files = "files",
+        /// The files, and the conversation as it was then.
+        Task = "task",
+    }
 }
 
 records! {
@@ -375,6 +384,53 @@ records! {
         /// Name of the provider profile; absent: the active one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         profile: Option<String>,
+    }
+
+    /// Lists the checkpoints of a task. Names either a session, whose current task is meant, or a task.
+    #[serde(deny_unknown_fields)]
+    CheckpointList / ArchivedCheckpointList {
+        /// Session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// Task id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+    }
+
+    /// Compares a checkpoint of a task with a later one or with the workspace. Names either a session or a task.
+    #[serde(deny_unknown_fields)]
+    CheckpointDiff / ArchivedCheckpointDiff {
+        /// Session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// Task id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+        /// The earlier checkpoint; absent: the state in which the task began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// The later checkpoint; absent: the workspace as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    }
+
+    /// Brings a checkpoint of a session's current task back. The present state is recorded first.
+    #[serde(deny_unknown_fields)]
+    CheckpointRestore / ArchivedCheckpointRestore {
+        /// Session.
+        session: SessionId,
+        /// Id of the checkpoint.
+        checkpoint: String,
+        /// What it brings back.
+        #[serde(default)]
+        mode: RestoreMode,
+    }
+
+    /// Takes the last restore of a session's current task back. Done twice, it is done again.
+    #[serde(deny_unknown_fields)]
+    CheckpointUndo / ArchivedCheckpointUndo {
+        /// Session.
+        session: SessionId,
     }
 
     /// Answers a `host.request` event: either a result or an error.

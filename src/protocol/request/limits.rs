@@ -55,7 +55,31 @@ checked! {
     TokensCount { text: text, }
     ModelList { provider: name, settings: object, fetch: any, }
     CompletionCreate { system: text, messages: array, parameters: object, profile: name, }
+    CheckpointRestore { session: any, checkpoint: name, mode: any, }
+    CheckpointUndo { session: any, }
     Unbuilt { fields: object, }
+}
+
+impl Checked for CheckpointList {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        one_task(&self.session, &self.task, place)
+    }
+}
+
+impl Checked for CheckpointDiff {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        one_task(&self.session, &self.task, place)?;
+        name(&self.from, &|| format!("{place}.from"))?;
+        name(&self.to, &|| format!("{place}.to"))
+    }
+}
+
+/// A task is named by itself or by its session.
+fn one_task(session: &Option<SessionId>, task: &Option<String>, place: &str) -> Result<(), RequestError> {
+    if session.is_some() == task.is_some() {
+        return Err(RequestError::new(place, "needs either `session` or `task`"));
+    }
+    name(task, &|| format!("{place}.task"))
 }
 
 impl Checked for HostRespond {
@@ -124,6 +148,7 @@ impl Unlimited for Response {}
 impl Unlimited for TerminalAction {}
 impl Unlimited for ExportFormat {}
 impl Unlimited for ListSort {}
+impl Unlimited for RestoreMode {}
 impl<T: Unlimited> Unlimited for Option<T> {}
 
 fn any(_: &impl Unlimited, _: Place) -> Result<(), RequestError> {

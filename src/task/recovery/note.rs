@@ -154,6 +154,15 @@ pub enum Note {
         /// The whole of it.
         messages: Vec<ApiMessage>,
     },
+    /// A part of the conversation is gone: a checkpoint was restored.
+    Cut {
+        /// Task id.
+        task: String,
+        /// Messages that are gone.
+        removed: Vec<i64>,
+        /// API messages that stay; later ones are gone.
+        kept: usize,
+    },
     /// The task's files are about to be written with what was noted so far.
     Saving {
         /// Task id.

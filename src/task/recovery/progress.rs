@@ -270,6 +270,11 @@ impl Progress {
                 }
             }
             Note::ApiReplaced { task, messages } => self.task_mut(&task)?.later.replace_api(messages),
+            Note::Cut { task, removed, kept } => {
+                let task = self.task_mut(&task)?;
+                removed.into_iter().for_each(|ts| task.later.remove_ui(ts));
+                task.later.keep_api(kept);
+            }
             Note::Saving { task, ui, api } => self.task_mut(&task)?.later.saving(ui, api),
             Note::Saved { task, ui, api } => self.task_mut(&task)?.later.saved(ui, api),
             Note::Opened { task, ts } => self.task_mut(&task)?.open = Some(ts),

@@ -59,7 +59,7 @@ impl Manager {
             services.host.emit(TaskEvent::Mode(mode));
         }
         let mut tasks: Vec<(Arc<Task>, TaskProgress, Stored)> = Vec::with_capacity(progress.tasks.len());
-        for known in progress.tasks.into_iter().filter(|known| is_plain_name(&known.entry.id)) {
+        for mut known in progress.tasks.into_iter().filter(|known| is_plain_name(&known.entry.id)) {
             let entry = &known.entry;
             let stored = stored::read_begun(services.task_folder(&entry.id)).await;
             let lineage = Lineage {
@@ -70,6 +70,8 @@ impl Manager {
             };
             let task = self.instance(entry.id.clone(), lineage, entry.cwd.clone(), entry.mode.clone());
             self.put(task.clone());
+            let stored = std::mem::take(&mut known.later).over(stored);
+            let (stored, _) = task.complete_restore(stored).await;
             tasks.push((task, known, stored));
         }
         let reply = json!({"task": tasks.last().map(|(task, ..)| task.id.clone())});
@@ -94,7 +96,7 @@ impl Task {
             take_back(&known.created);
             self.note(|task| Note::Created { task });
         }
-        let Stored { mut ui, mut api } = known.later.over(stored);
+        let Stored { mut ui, mut api } = stored;
         modernise(&mut api);
         let step = ui.iter().rposition(|message| message.ts <= known.after).map_or(0, |last| last + 1);
         let messages = ui.split_off(step);

@@ -135,7 +135,7 @@ impl World {
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let root = folder.path().canonicalize().unwrap().join("root");
         let mut all = json!({
-            "apiProvider": "openai", "writeDelayMs": 0, "alwaysAllowReadOnly": false, "alwaysAllowWrite": false,
+            "apiProvider": "openai", "writeDelayMs": 0, "enableCheckpoints": false, "alwaysAllowReadOnly": false, "alwaysAllowWrite": false,
             "alwaysAllowExecute": false, "alwaysAllowModeSwitch": false, "alwaysAllowSubtasks": false,
             "alwaysAllowUpdateTodoList": false, "alwaysAllowFollowupQuestions": false, "deniedCommands": [],
         });

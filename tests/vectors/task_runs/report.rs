@@ -95,7 +95,23 @@ pub fn output(world: &World, storage: &Path, first_mode: &str, waiting: Option<S
     text = text.replace(" ⟦PREFER_MULTI⟧", "⟦PREFER_MULTI⟧").replace("[IMG_REFERENCED]", "⟦IMG_REFERENCED⟧");
     text = text.replace("⟦CONDENSE_ACCEPTED⟧\\n", "⟦CONDENSE_ACCEPTED⟧");
     text = text.replace('«', "⟦").replace('»', "⟧").replace("⟧\\nOutput:\\n", "⟧\\n⟦OUTPUT⟧:\\n");
+    text = commits_numbered(&text);
     serde_json::from_str(&text).expect("still JSON")
+}
+
+/// Ids of commits as codes, in their order of appearance.
+fn commits_numbered(text: &str) -> String {
+    let commit = Regex::new(r"\b[0-9a-f]{40}\b").unwrap();
+    let mut known: Vec<String> = Vec::new();
+    let number = |found: &regex::Captures<'_>| {
+        let id = found[0].to_owned();
+        let at = known.iter().position(|known| *known == id).unwrap_or_else(|| {
+            known.push(id);
+            known.len() - 1
+        });
+        format!("⟦HASH{}⟧", at + 1)
+    };
+    commit.replace_all(text, number).into_owned()
 }
 
 /// Messages relative to an earlier list that they go on from.
