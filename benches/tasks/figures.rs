@@ -163,11 +163,14 @@ fn resume(server: &str, folder: &Path, task: &str) -> Vec<f64> {
     vec![millis(asked - begin), peak() - before]
 }
 
+/// Whether an event says that a task is where it is to be stopped.
+type Reached = fn(&Event) -> bool;
+
 /// `task.cancel` submitted → the resume question at the host, in each of three situations.
 fn stop(server: &str) -> Vec<f64> {
     let folder = TempDir::new().unwrap();
     let host = Host::open(server, folder.path());
-    let kinds: [(&str, fn(&Event) -> bool); 3] = [
+    let kinds: [(&str, Reached); 3] = [
         (ENDLESS, |event| matches!(event, Event::MessageDelta(_))),
         (COMMAND, |event| matches!(event, Event::ToolOutput(_))),
         (WRITER, |event| matches!(event, Event::Ask(ask) if ask.kind == "tool")),

@@ -153,8 +153,7 @@ mod tests {
             let (mut turn, mut calls) = (Turn::default(), vec![String::new(); 4]);
             for chunk in message.as_bytes().chunks(size) {
                 turn.parser.process(std::str::from_utf8(chunk).expect("ASCII")).expect("fits");
-                loop {
-                    let Some(partial) = turn.parser.block(turn.index).map(|block| block.partial()) else { break };
+                while let Some(partial) = turn.parser.block(turn.index).map(|block| block.partial()) {
                     calls[turn.index].extend(turn.take_written());
                     if !turn.advance(partial) {
                         break;
