@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::workspace::paths;
 
 /// One diagnostic of a file.
@@ -51,6 +53,36 @@ pub struct FileDiagnostics {
     pub path: PathBuf,
     /// In the editor's order.
     pub items: Vec<Diagnostic>,
+}
+
+/// The diagnostics of a host's answer `{files: […]}`; entries of another form are left out.
+pub fn from_json(answer: &Value) -> Vec<FileDiagnostics> {
+    let files = answer["files"].as_array().map(Vec::as_slice).unwrap_or_default();
+    files.iter().filter_map(file_diagnostics).collect()
+}
+
+/// `{path, diagnostics: [{severity, range: [line, column, line, column], message, source?}]}`, counted from 0.
+fn file_diagnostics(file: &Value) -> Option<FileDiagnostics> {
+    let path = PathBuf::from(file["path"].as_str()?);
+    let items = file["diagnostics"].as_array()?.iter().filter_map(diagnostic).collect();
+    Some(FileDiagnostics { path, items })
+}
+
+fn diagnostic(value: &Value) -> Option<Diagnostic> {
+    let at = |i: usize| value["range"][i].as_u64().and_then(|n| u32::try_from(n).ok());
+    let severity = match value["severity"].as_u64().unwrap_or(0) {
+        0 => Severity::Error,
+        1 => Severity::Warning,
+        2 => Severity::Information,
+        _ => Severity::Hint,
+    };
+    Some(Diagnostic {
+        severity,
+        line: at(0)?,
+        range: (at(1)?, at(2)?, at(3)?),
+        message: value["message"].as_str()?.to_owned(),
+        source: value["source"].as_str().map(str::to_owned),
+    })
 }
 
 /// Those of `after` that their file did not have in `before`.

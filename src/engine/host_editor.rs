@@ -1,13 +1,13 @@
 //! The document side of edits in a host that can show them (`edit.propose`, `edit.apply`, `edit.revert`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::edit::diagnostics::{Diagnostic, FileDiagnostics, Severity};
+use crate::edit::diagnostics::{self, FileDiagnostics};
 use crate::edit::view::{Editor, EditorError, Proposal};
 use crate::task::host::{HostRequestError, TaskHost};
 use crate::workspace::write::write_atomic;
@@ -45,9 +45,7 @@ impl Editor for HostEditor {
 
     async fn diagnostics(&self) -> Vec<FileDiagnostics> {
         // Without an answer there are none (spec 05 §6).
-        let answer = self.host.request("diagnostics.get", json!({})).await.unwrap_or(Value::Null);
-        let files = answer["files"].as_array().map(Vec::as_slice).unwrap_or_default();
-        files.iter().filter_map(file_diagnostics).collect()
+        diagnostics::from_json(&self.host.request("diagnostics.get", json!({})).await.unwrap_or(Value::Null))
     }
 
     async fn settle(&self, delay_ms: u64) {
@@ -93,28 +91,4 @@ impl Editor for HostEditor {
         }
         Ok(())
     }
-}
-
-/// `{path, diagnostics: [{severity, range: [line, column, line, column], message, source?}]}`, counted from 0.
-fn file_diagnostics(file: &Value) -> Option<FileDiagnostics> {
-    let path = PathBuf::from(file["path"].as_str()?);
-    let items = file["diagnostics"].as_array()?.iter().filter_map(diagnostic).collect();
-    Some(FileDiagnostics { path, items })
-}
-
-fn diagnostic(value: &Value) -> Option<Diagnostic> {
-    let at = |i: usize| value["range"][i].as_u64().and_then(|n| u32::try_from(n).ok());
-    let severity = match value["severity"].as_u64().unwrap_or(0) {
-        0 => Severity::Error,
-        1 => Severity::Warning,
-        2 => Severity::Information,
-        _ => Severity::Hint,
-    };
-    Some(Diagnostic {
-        severity,
-        line: at(0)?,
-        range: (at(1)?, at(2)?, at(3)?),
-        message: value["message"].as_str()?.to_owned(),
-        source: value["source"].as_str().map(str::to_owned),
-    })
 }

@@ -21,6 +21,7 @@ pub mod host;
 mod instance;
 pub mod label;
 mod manager;
+pub mod mentions;
 mod messages;
 pub mod parser;
 mod pool;

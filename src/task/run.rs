@@ -129,6 +129,7 @@ impl Task {
         self.ask_for_guidance(&mut content).await?;
         self.wait_for_subtask().await?;
         let record = self.announce_request(&content)?;
+        let mut content = self.unless_aborted(self.expand_content(content)).await?;
         let environment = environment::details(self, files).await;
         content.push(ContentBlock::text(environment));
         self.check()?;

@@ -19,6 +19,7 @@ pub mod offered;
 pub mod permissions;
 pub mod read_file;
 pub mod response;
+pub mod run_slash_command;
 pub mod search_and_replace;
 pub mod search_files;
 pub mod switch_mode;
@@ -77,6 +78,7 @@ static TOOLS: &[&dyn Tool] = &[
     &new_task::NewTask,
     &condense::Condense,
     &update_todo_list::UpdateTodoList,
+    &run_slash_command::RunSlashCommand,
 ];
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! `access_listing`: ignore and protect rules, modes and file restrictions, mentions, file lists, search layout. One function a
 //! selector.
 
+#[path = "access_listing/mentions.rs"]
+mod references;
+
 use std::path::Path;
 
 use lapce_ai::prompt::mentions::{self, Reference};
@@ -49,6 +52,8 @@ fn run(input: &Value) -> Outcome {
         "command_regex" => references(input, "name", mentions::commands),
         "unescape_spaces" => json!(mentions::unescape_spaces(text(input, "path"))).into(),
         "ignored_directory" => json!(listing::is_in_ignored_directory(text(input, "path"))).into(),
+        "kilo_slash" => references::kilo_slash(input),
+        "parse_mentions" => references::parse_mentions(input),
         other => Outcome::Missing(other.to_owned()),
     }
 }

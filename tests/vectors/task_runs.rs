@@ -139,7 +139,5 @@ fn missing(input: &Value) -> Option<String> {
             return Some(what.into());
         }
     }
-    let text = input["task"].as_str().unwrap_or_default();
-    let mentions = text.split(char::is_whitespace).any(|word| word.starts_with('@') || word.starts_with('/'));
-    mentions.then(|| "mentions and slash commands".into())
+    None
 }

@@ -5,7 +5,7 @@
 mod approval;
 mod args;
 mod content;
-mod wording;
+pub(crate) mod wording;
 
 use std::path::PathBuf;
 

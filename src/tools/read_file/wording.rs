@@ -7,7 +7,7 @@ use crate::workspace::images::Refusal;
 use crate::workspace::reading::ReadError;
 
 /// The sentence of an error.
-pub(super) fn cause(texts: &Texts, error: &ReadError) -> String {
+pub(crate) fn cause(texts: &Texts, error: &ReadError) -> String {
     let at = |id: &str, path: &Path| texts.render(id, context! { path => path.to_string_lossy() });
     match error {
         ReadError::NotFound(path) => at("extract.not_found", path),

@@ -1,0 +1,213 @@
+//! The user's words with what they refer to (spec 02 §9): contents are read from the disk, from git and from the host and put
+//! behind the text by [`prompt::mentions`](crate::prompt::mentions).
+//!
+//! Everything is bounded: a file to [`files::LARGEST_TEXT`], a folder to a few such, git's output and the time it takes. A failure
+//! becomes a sentence in the place of the content; nothing here fails a request.
+
+mod files;
+mod git;
+pub mod workflows;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::context_files;
+use super::host::{HostRequestError, TaskEvent, TaskHost};
+use super::instance::Task;
+use crate::edit::diagnostics::{self, Severity};
+use crate::prompt::commands::Folders;
+use crate::prompt::mentions::{Command, Mention, Sources, expand, slash, terminal};
+use crate::prompt::text::{Texts, context};
+use crate::protocol::message::{ContentBlock, MessageContent};
+use crate::settings::Settings;
+use crate::tools::context::FileSource;
+use crate::workspace::access::Access;
+
+/// Where a text is expanded.
+pub struct Place<'a> {
+    /// The task's directory.
+    pub cwd: &'a Path,
+    /// The user's home directory.
+    pub home: &'a Path,
+    /// Ignore rules.
+    pub access: &'a Access,
+    /// Settings in force.
+    pub settings: &'a Settings,
+    /// The text catalogue.
+    pub texts: &'a Arc<Texts>,
+    /// Answers what only an editor knows.
+    pub host: &'a dyn TaskHost,
+    /// Environment of the `git` program.
+    pub environment: &'a [(OsString, OsString)],
+}
+
+/// A text with what it refers to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expanded {
+    /// The text for the model.
+    pub text: String,
+    /// Files that were mentioned and found, as written, in order.
+    pub files: Vec<String>,
+}
+
+/// Puts what a text refers to behind it (spec 03 §15.2, §16).
+pub async fn expand_mentions(text: &str, place: &Place<'_>) -> Expanded {
+    let reader = Reader { place, files: Mutex::default() };
+    let text = expand(text, &reader, place.texts).await;
+    Expanded { text, files: reader.files.into_inner().unwrap_or_else(PoisonError::into_inner) }
+}
+
+impl Task {
+    /// What the user wrote, with what it refers to: mentions and commands, then engine commands and workflows. Only words of a
+    /// new task and feedback are looked through.
+    pub(super) async fn expand_content(self: &Arc<Self>, content: Vec<ContentBlock>) -> Vec<ContentBlock> {
+        let mut expanded = Vec::with_capacity(content.len());
+        for block in content {
+            expanded.push(match block {
+                ContentBlock::Text { text } if is_users(&text) => {
+                    let text = self.expand_text(&text).await;
+                    ContentBlock::Text { text: self.replace_command(text).await }
+                }
+                ContentBlock::ToolResult { tool_use_id, content: Some(mut content), is_error } => {
+                    match &mut content {
+                        MessageContent::Text(text) if is_users(text) => *text = self.expand_text(text).await,
+                        MessageContent::Text(_) => {}
+                        MessageContent::Blocks(blocks) => {
+                            for block in blocks {
+                                if let ContentBlock::Text { text } = block
+                                    && is_users(text)
+                                {
+                                    *text = self.expand_text(text).await;
+                                }
+                            }
+                        }
+                    }
+                    ContentBlock::ToolResult { tool_use_id, content: Some(content), is_error }
+                }
+                other => other,
+            });
+        }
+        expanded
+    }
+
+    async fn expand_text(self: &Arc<Self>, text: &str) -> String {
+        let surroundings = &self.services.surroundings;
+        let place = Place {
+            cwd: &self.cwd,
+            home: &surroundings.home,
+            access: &self.access,
+            settings: &self.settings(),
+            texts: &surroundings.texts,
+            host: self.services.host.as_ref(),
+            environment: &surroundings.environment,
+        };
+        let expanded = expand_mentions(text, &place).await;
+        for file in &expanded.files {
+            context_files::track(self, file, FileSource::FileMentioned).await;
+        }
+        expanded.text
+    }
+
+    async fn replace_command(&self, text: String) -> String {
+        let (cwd, home) = (self.cwd.clone(), self.services.surroundings.home.clone());
+        let (settings, texts) = (self.settings(), self.services.surroundings.texts.clone());
+        let kept = text.clone();
+        let replaced = tokio::task::spawn_blocking(move || {
+            let workflows = workflows::known(&cwd, &home, &settings);
+            slash::run(&text, &workflows, workflows::read, &texts).text
+        });
+        replaced.await.unwrap_or(kept)
+    }
+}
+
+/// Whether a text holds words of the user that are looked through.
+fn is_users(text: &str) -> bool {
+    text.contains("<task>") || text.contains("<feedback>")
+}
+
+/// Reads contents, and notes which files there were.
+struct Reader<'a> {
+    place: &'a Place<'a>,
+    files: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Sources for Reader<'_> {
+    async fn command(&self, name: &str) -> Option<Command> {
+        let (cwd, home) = (self.place.cwd.to_owned(), self.place.home.to_owned());
+        let (texts, name) = (self.place.texts.clone(), name.to_owned());
+        let found = tokio::task::spawn_blocking(move || Folders::of(&cwd, &home).find(&name, &texts)).await;
+        let command = found.ok()??;
+        Some(Command { description: command.description, content: command.content })
+    }
+
+    async fn content(&self, mention: Mention<'_>) -> String {
+        let place = self.place;
+        match mention {
+            Mention::Url(url) => self.page(url).await,
+            Mention::Folder(path) => files::content(path, place).await.unwrap_or_else(|failed| failed),
+            Mention::File(path) => match files::content(path, place).await {
+                Ok(content) => {
+                    self.files.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+                    content
+                }
+                Err(failed) => failed,
+            },
+            Mention::Problems => self.problems().await,
+            Mention::GitChanges => git::changes(place).await,
+            Mention::Commit(hash) => git::commit(hash, place).await,
+            Mention::Terminal => {
+                let answer = self.ask("terminal.text", json!({})).await.unwrap_or_default();
+                terminal::last_command(answer["text"].as_str().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl Reader<'_> {
+    async fn ask(&self, method: &'static str, parameters: Value) -> Result<Value, HostRequestError> {
+        match self.place.host.offers(method) {
+            true => self.place.host.request(method, parameters).await,
+            false => Err(HostRequestError::Unsupported(method)),
+        }
+    }
+
+    /// A page as Markdown; a failure is shown to the user too.
+    async fn page(&self, url: &str) -> String {
+        let Place { texts, host, .. } = self.place;
+        let cause = match self.ask("url.markdown", json!({ "url": url })).await {
+            Ok(answer) => match answer["markdown"].as_str() {
+                Some(markdown) => return markdown.to_owned(),
+                None => "url.markdown: the answer has no `markdown`".to_owned(),
+            },
+            Err(HostRequestError::Unsupported(_)) => texts.get("mention.url.no_browser"),
+            Err(other) => other.to_string(),
+        };
+        let message = texts.render("mention.url.failed_ui", context! { url, cause });
+        host.emit(TaskEvent::Notify { level: "error", message });
+        texts.render("mention.fetch_error", context! { path => url, cause })
+    }
+
+    /// Errors and warnings that the host knows.
+    async fn problems(&self) -> String {
+        let Place { settings, texts, cwd, .. } = self.place;
+        if !settings.include_diagnostic_messages {
+            return texts.get("mention.problems.none");
+        }
+        let files = diagnostics::from_json(&self.ask("diagnostics.get", json!({})).await.unwrap_or_default());
+        let most = usize::try_from(settings.max_diagnostic_messages).ok().filter(|most| *most > 0);
+        let cwd = cwd.to_path_buf();
+        let listed =
+            tokio::task::spawn_blocking(move || diagnostics::list(&files, Severity::Warning, &cwd, most)).await;
+        let listing = listed.unwrap_or_default();
+        match listing.omitted {
+            _ if listing.text.is_empty() => texts.get("mention.problems.none"),
+            0 => listing.text,
+            more => format!("{}\n\n... {more} {}", listing.text, texts.get("mention.problems.more")),
+        }
+    }
+}
