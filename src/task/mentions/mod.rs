@@ -64,34 +64,29 @@ pub async fn expand_mentions(text: &str, place: &Place<'_>) -> Expanded {
 impl Task {
     /// What the user wrote, with what it refers to: mentions and commands, then engine commands and workflows. Only words of a
     /// new task and feedback are looked through.
-    pub(super) async fn expand_content(self: &Arc<Self>, content: Vec<ContentBlock>) -> Vec<ContentBlock> {
-        let mut expanded = Vec::with_capacity(content.len());
-        for block in content {
-            expanded.push(match block {
-                ContentBlock::Text { text } if is_users(&text) => {
-                    let text = self.expand_text(&text).await;
-                    ContentBlock::Text { text: self.replace_command(text).await }
+    pub(super) async fn expand_content(self: &Arc<Self>, mut content: Vec<ContentBlock>) -> Vec<ContentBlock> {
+        for block in &mut content {
+            match block {
+                ContentBlock::Text { text } if is_users(text) => {
+                    let expanded = self.expand_text(text).await;
+                    *text = self.replace_command(expanded).await;
                 }
-                ContentBlock::ToolResult { tool_use_id, content: Some(mut content), is_error } => {
-                    match &mut content {
-                        MessageContent::Text(text) if is_users(text) => *text = self.expand_text(text).await,
-                        MessageContent::Text(_) => {}
-                        MessageContent::Blocks(blocks) => {
-                            for block in blocks {
-                                if let ContentBlock::Text { text } = block
-                                    && is_users(text)
-                                {
-                                    *text = self.expand_text(text).await;
-                                }
-                            }
+                ContentBlock::ToolResult { content: Some(MessageContent::Text(text)), .. } if is_users(text) => {
+                    *text = self.expand_text(text).await;
+                }
+                ContentBlock::ToolResult { content: Some(MessageContent::Blocks(blocks)), .. } => {
+                    for block in blocks {
+                        if let ContentBlock::Text { text } = block
+                            && is_users(text)
+                        {
+                            *text = self.expand_text(text).await;
                         }
                     }
-                    ContentBlock::ToolResult { tool_use_id, content: Some(content), is_error }
                 }
-                other => other,
-            });
+                _ => {}
+            }
         }
-        expanded
+        content
     }
 
     async fn expand_text(self: &Arc<Self>, text: &str) -> String {
