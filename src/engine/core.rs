@@ -168,7 +168,6 @@ impl Core {
                 new_id: Arc::new(surroundings::new_id),
                 home: home.clone(),
                 storage: storage.clone(),
-                environment: surroundings::environment().into(),
                 time_zone: surroundings::time_zone(),
                 texts: texts.clone(),
                 environment: surroundings::environment().into(),

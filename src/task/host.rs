@@ -349,13 +349,11 @@ pub struct Surroundings {
     pub home: PathBuf,
     /// Base folder of `tasks/<id>/` (spec 02 §13).
     pub storage: PathBuf,
-    /// Environment of programs that the loop runs itself.
-    pub environment: Arc<[(OsString, OsString)]>,
     /// IANA time zone and offset in minutes east of UTC.
     pub time_zone: (String, i32),
     /// The text catalogue.
     pub texts: Arc<Texts>,
-    /// Variables for the programs of hooks.
+    /// Environment of programs that the loop runs itself: git, hooks.
     pub environment: Arc<[(OsString, OsString)]>,
     /// Terminals of the engine.
     pub terminals: Arc<Terminals>,

@@ -327,7 +327,6 @@ impl World {
             new_id: Arc::new(move || format!("id-{}", ids.ids.fetch_add(1, Ordering::SeqCst))),
             home: self.root.join("home"),
             storage: self.root.join("storage"),
-            environment: std::env::vars_os().collect(),
             time_zone: ("UTC".into(), 0),
             texts: self.shared.texts.clone(),
             environment: std::env::vars_os().collect(),

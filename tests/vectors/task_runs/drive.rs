@@ -183,7 +183,6 @@ fn surroundings(world: &Arc<World>, root: &Path, storage: &Path) -> Surroundings
         new_id: Arc::new(move || format!("id-{:08}-0000", ids.fetch_add(1, Ordering::SeqCst))),
         home: root.join("home"),
         storage: storage.to_owned(),
-        environment: std::env::vars_os().collect(),
         time_zone: ("⟦TZ⟧".into(), 0),
         texts: world.texts(),
         environment: std::env::vars_os().collect(),
