@@ -97,7 +97,9 @@ async fn run(place: &Place<'_>, command: &[&str], operands: &[&str]) -> Result<S
     let mut environment = place.environment.to_vec();
     // Variables that start programs or point at another repository; locks would disturb the user's own git.
     environment.retain(|(name, _)| !name.to_str().is_some_and(|name| name.starts_with("GIT_")));
-    environment.extend([("GIT_OPTIONAL_LOCKS".into(), "0".into()), ("GIT_TERMINAL_PROMPT".into(), "0".into())]);
+    // Nothing is fetched either, which could start the transport that a repository names.
+    let quiet = [("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_NO_LAZY_FETCH", "1")];
+    environment.extend(quiet.map(|(name, value)| (name.into(), value.into())));
     let program = Program {
         program: "git".into(),
         arguments: arguments.into_iter().map(Into::into).collect(),

@@ -1,8 +1,8 @@
 //! The user's words with what they refer to (spec 02 §9): contents are read from the disk, from git and from the host and put
 //! behind the text by [`prompt::mentions`](crate::prompt::mentions).
 //!
-//! Everything is bounded: a file to [`files::LARGEST_TEXT`], a folder to a few such, git's output and the time it takes. A failure
-//! becomes a sentence in the place of the content; nothing here fails a request.
+//! Everything is bounded: a file to [`files::LARGEST_TEXT`], a folder to a few such, git's output and the time it takes, all of a
+//! text to [`LARGEST_TOTAL`]. A failure becomes a sentence in the place of the content; nothing here fails a request.
 
 mod files;
 mod git;
@@ -10,6 +10,7 @@ pub mod workflows;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -26,6 +27,10 @@ use crate::protocol::message::{ContentBlock, MessageContent};
 use crate::settings::Settings;
 use crate::tools::context::FileSource;
 use crate::workspace::access::Access;
+
+/// Once contents of so many bytes stand behind a text, the others are left out: a text may hold a file of somebody else's that
+/// mentions any number of files.
+const LARGEST_TOTAL: usize = 32 << 20;
 
 /// Where a text is expanded.
 pub struct Place<'a> {
@@ -56,7 +61,7 @@ pub struct Expanded {
 
 /// Puts what a text refers to behind it (spec 03 §15.2, §16).
 pub async fn expand_mentions(text: &str, place: &Place<'_>) -> Expanded {
-    let reader = Reader { place, files: Mutex::default() };
+    let reader = Reader { place, files: Mutex::default(), total: AtomicUsize::new(0) };
     let text = expand(text, &reader, place.texts).await;
     Expanded { text, files: reader.files.into_inner().unwrap_or_else(PoisonError::into_inner) }
 }
@@ -128,6 +133,8 @@ fn is_users(text: &str) -> bool {
 struct Reader<'a> {
     place: &'a Place<'a>,
     files: Mutex<Vec<String>>,
+    /// Bytes of the contents so far.
+    total: AtomicUsize,
 }
 
 #[async_trait]
@@ -141,6 +148,17 @@ impl Sources for Reader<'_> {
     }
 
     async fn content(&self, mention: Mention<'_>) -> String {
+        if self.total.load(Ordering::Relaxed) >= LARGEST_TOTAL {
+            return self.place.texts.get("mention.no_room");
+        }
+        let content = self.read(mention).await;
+        self.total.fetch_add(content.len(), Ordering::Relaxed);
+        content
+    }
+}
+
+impl Reader<'_> {
+    async fn read(&self, mention: Mention<'_>) -> String {
         let place = self.place;
         match mention {
             Mention::Url(url) => self.page(url).await,
@@ -161,9 +179,7 @@ impl Sources for Reader<'_> {
             }
         }
     }
-}
 
-impl Reader<'_> {
     async fn ask(&self, method: &'static str, parameters: Value) -> Result<Value, HostRequestError> {
         match self.place.host.offers(method) {
             true => self.place.host.request(method, parameters).await,

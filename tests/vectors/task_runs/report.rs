@@ -167,7 +167,7 @@ fn instance(task: &TaskSnapshot, last: Option<&Vec<Value>>, env: bool, request: 
     if let Some(root) = &task.root {
         out.insert("root".into(), json!(root));
     }
-    out.insert("ui".into(), task.ui.iter().map(|message| ui_message(message, request)).collect());
+    out.insert("ui".into(), task.ui.iter().map(|message| ui_message(message, env, request)).collect());
     let history: Vec<Value> = task.api.iter().map(|message| api_message(message, env)).collect();
     out.insert("history".into(), Value::Object(relative(&history, last)));
     out.insert("mistakes".into(), json!(task.mistakes));
@@ -192,7 +192,7 @@ fn instance(task: &TaskSnapshot, last: Option<&Vec<Value>>, env: bool, request: 
     Value::Object(out)
 }
 
-fn ui_message(message: &UiMessage, request: bool) -> Value {
+fn ui_message(message: &UiMessage, env: bool, request: bool) -> Value {
     let mut out = Map::new();
     let (kind, name) = match message.kind {
         UiKind::Ask(ask) => ("ask", ask.as_str()),
@@ -204,6 +204,9 @@ fn ui_message(message: &UiMessage, request: bool) -> Value {
             Ok(mut value) if value.is_object() || value.is_array() => {
                 if name == "api_req_started" && !request {
                     value.as_object_mut().map(|info| info.remove("request"));
+                } else if let Some(Value::String(shown)) = value.get_mut("request").filter(|_| !env) {
+                    let details = Regex::new("(?s)<environment_details>.*?</environment_details>").unwrap();
+                    *shown = details.replace_all(shown, "⟦ENV⟧").into_owned();
                 }
                 out.insert("json".into(), value);
             }
