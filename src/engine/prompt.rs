@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::prompt::system::{self, DiffForm, ModeLine, SystemInputs};
+use crate::prompt::system::{self, DiffForm, Instructions, ModeLine, SystemInputs};
 use crate::prompt::text::Texts;
 use crate::protocol::tool::ToolName;
 use crate::settings::modes::{self, Mode};
-use crate::task::host::{PromptRequest, SystemPrompt};
+use crate::settings::Settings;
+use crate::task::host::{ModeDetails, PromptRequest, SystemPrompt};
 use crate::tools;
 use crate::workspace::access::Access;
 use crate::workspace::reading;
@@ -58,12 +59,30 @@ impl SystemPrompt for StandardPrompt {
             index: false,
             partial_reads: settings.max_read_file_line != -1,
             max_concurrent_file_reads: settings.max_concurrent_file_reads,
-            language: settings.language.as_deref().unwrap_or("en"),
+            language: language(settings),
             global_instructions: settings.custom_instructions.as_deref().unwrap_or(""),
             rules: &rules(texts, request.cwd, settings.use_agent_rules),
         };
         system::build(texts, &inputs).map_err(|error| error.to_string())
     }
+
+    async fn mode_details(&self, cwd: &Path, settings: &Settings) -> Option<ModeDetails> {
+        let texts = &*self.texts;
+        let found = modes::find(&settings.mode, &settings.custom_modes);
+        let mode = found.or_else(|| modes::builtin().into_iter().next())?;
+        let instructions = Instructions {
+            language: language(settings),
+            global: settings.custom_instructions.as_deref().unwrap_or(""),
+            mode: &instructions(texts, &mode),
+            rules: &agent_rules(cwd).into_iter().collect::<Vec<_>>(),
+        };
+        let instructions = system::custom_instructions(texts, &instructions);
+        Some(ModeDetails { role: role(texts, &mode), instructions })
+    }
+}
+
+fn language(settings: &Settings) -> &str {
+    settings.language.as_deref().unwrap_or("en")
 }
 
 fn role(texts: &Texts, mode: &Mode) -> String {
@@ -91,12 +110,16 @@ fn rules(texts: &Texts, cwd: &Path, use_agent_rules: bool) -> Vec<String> {
     let mut rules = Vec::new();
     rules.extend(Access::load(cwd).instructions(&texts.get("ignore.instructions")));
     if use_agent_rules {
-        let agent_rules = ["AGENTS.md", "AGENT.md"].into_iter().find_map(|name| {
-            let text = String::from_utf8(reading::read_all(&cwd.join(name)).ok()?).ok()?;
-            let text = crate::ecma::trim(&text);
-            (!text.is_empty()).then(|| format!("# Agent Rules Standard ({name}):\n{text}"))
-        });
-        rules.extend(agent_rules);
+        rules.extend(agent_rules(cwd));
     }
     rules
+}
+
+/// The block of AGENTS.md, or else of AGENT.md (spec 03 §6.5).
+fn agent_rules(cwd: &Path) -> Option<String> {
+    ["AGENTS.md", "AGENT.md"].into_iter().find_map(|name| {
+        let text = String::from_utf8(reading::read_all(&cwd.join(name)).ok()?).ok()?;
+        let text = crate::ecma::trim(&text);
+        (!text.is_empty()).then(|| format!("# Agent Rules Standard ({name}):\n{text}"))
+    })
 }

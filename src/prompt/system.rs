@@ -85,7 +85,15 @@ pub fn build(texts: &Texts, inputs: &SystemInputs<'_>) -> Result<String, TextErr
         layout("layout.rules")?,
         layout("layout.system_information")?,
         layout("layout.objective")?,
-        custom_instructions(texts, inputs),
+        custom_instructions(
+            texts,
+            &Instructions {
+                language: inputs.language,
+                global: inputs.global_instructions,
+                mode: inputs.mode_instructions,
+                rules: inputs.rules,
+            },
+        ),
     ];
     Ok(segments.join("\n\n"))
 }
@@ -144,24 +152,35 @@ fn posix(path: &str) -> String {
     if path.starts_with(r"\\?\") { path.to_owned() } else { path.replace('\\', "/") }
 }
 
-/// USER'S CUSTOM INSTRUCTIONS (spec 03 §6.1).
-fn custom_instructions(texts: &Texts, inputs: &SystemInputs<'_>) -> String {
+/// What the user wants of every answer, from all places where that can stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Instructions<'a> {
+    /// Locale such as `en`.
+    pub language: &'a str,
+    /// Those for all modes.
+    pub global: &'a str,
+    /// Those of the mode.
+    pub mode: &'a str,
+    /// Rule blocks in order, each with its heading.
+    pub rules: &'a [String],
+}
+
+/// USER'S CUSTOM INSTRUCTIONS (spec 03 §6.1); empty when there are none.
+pub fn custom_instructions(texts: &Texts, instructions: &Instructions<'_>) -> String {
+    let Instructions { language, global, mode, rules } = *instructions;
     let mut parts = Vec::new();
-    if !inputs.language.is_empty() {
-        let language =
-            minijinja::context! { language => inputs.language, language_name => language_name(inputs.language) };
+    if !language.is_empty() {
+        let language = minijinja::context! { language, language_name => language_name(language) };
         parts.push(format!("Language Preference:\n{}", texts.render("sys.custom.language", language)));
     }
-    for (heading, text) in
-        [("Global Instructions", inputs.global_instructions), ("Mode-specific Instructions", inputs.mode_instructions)]
-    {
+    for (heading, text) in [("Global Instructions", global), ("Mode-specific Instructions", mode)] {
         let text = crate::ecma::trim(text);
         if !text.is_empty() {
             parts.push(format!("{heading}:\n{text}"));
         }
     }
-    if !inputs.rules.is_empty() {
-        parts.push(format!("Rules:\n\n{}", inputs.rules.join("\n\n")));
+    if !rules.is_empty() {
+        parts.push(format!("Rules:\n\n{}", rules.join("\n\n")));
     }
     if parts.is_empty() {
         return String::new();

@@ -133,6 +133,10 @@ impl Provider for Discreet {
         self.inner.model()
     }
 
+    async fn fetch_model(&self) -> Result<(), ProviderError> {
+        self.inner.fetch_model().await.map_err(|error| self.secrets.error(error))
+    }
+
     fn stream(&self, request: ChatRequest) -> ChunkStream {
         let secrets = self.secrets.clone();
         let chunk = move |item: Result<StreamChunk, ProviderError>| item.map_err(|error| secrets.error(error));

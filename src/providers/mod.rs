@@ -155,6 +155,12 @@ pub trait Provider: Send + Sync {
     /// The model in use.
     fn model(&self) -> Model;
 
+    /// Fetches the list in which the provider publishes its models, so that [`Provider::model`] knows this one's facts. A request
+    /// does so by itself. Does nothing for other providers.
+    async fn fetch_model(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
     /// Sends the request. The stream yields chunks as they arrive; an error may come at any point and ends it.
     fn stream(&self, request: ChatRequest) -> ChunkStream;
 

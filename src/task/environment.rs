@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::instance::Task;
 use crate::prompt::text::Texts;
+use crate::protocol::message::Say;
 use crate::settings::{Settings, modes};
 use crate::terminal::{Captured, Limits, compress_captured};
 use crate::tools::list_files;
@@ -29,6 +30,10 @@ pub(super) async fn details(task: &Arc<Task>, files: bool) -> String {
     let modified = std::mem::take(&mut task.state().recently_modified).into_iter().collect();
     let (busy, finished) = terminals(task, &settings);
     let (zone, zone_offset) = surroundings.time_zone.clone();
+    let rest = match fetch_model(task, &settings).await {
+        true => Some(rest(task, &settings, files, &texts).await),
+        false => None,
+    };
     let facts = Facts {
         visible,
         open,
@@ -38,7 +43,7 @@ pub(super) async fn details(task: &Arc<Task>, files: bool) -> String {
         now_ms: (surroundings.now_ms)(),
         zone,
         zone_offset,
-        rest: Some(rest(task, &settings, files, &texts).await),
+        rest,
     };
     layout::render(&facts, &texts)
 }
@@ -111,6 +116,29 @@ fn compress(output: Captured, settings: &Settings) -> String {
     )
 }
 
+/// Fetches the model's facts if they have to be fetched; false, which the user is told, when that failed.
+async fn fetch_model(task: &Arc<Task>, settings: &Settings) -> bool {
+    // Without a provider the request itself says why.
+    let Ok(provider) = (task.services.surroundings.providers)(settings) else { return true };
+    match task.unless_aborted(provider.fetch_model()).await {
+        Ok(Err(error)) => {
+            // Only an aborted task does not say it.
+            let _ = task.say_text(Say::Error, error.message);
+            false
+        }
+        Ok(Ok(())) | Err(_) => true,
+    }
+}
+
+/// Role and instructions of the mode, when the user wants the model to be reminded of them each time.
+async fn steering(task: &Task, settings: &Settings) -> Option<(String, String)> {
+    if !settings.experiment("powerSteering") {
+        return None;
+    }
+    let details = task.services.surroundings.prompt.mode_details(&task.cwd, settings).await?;
+    Some((details.role, details.instructions))
+}
+
 /// Cost, mode, files and todo list.
 async fn rest(task: &Arc<Task>, settings: &Settings, files: bool, texts: &Texts) -> Rest {
     let mode = modes::find(&settings.mode, &settings.custom_modes).or_else(|| modes::builtin().into_iter().next());
@@ -122,7 +150,7 @@ async fn rest(task: &Arc<Task>, settings: &Settings, files: bool, texts: &Texts)
     };
     let todos = settings.todo_list_enabled.then(|| task.state().todos.clone().unwrap_or_default());
     let (slug, name) = mode.map(|mode| (mode.slug.to_string(), mode.name.to_string())).unwrap_or_default();
-    Rest { cost, slug, name, model: model.unwrap_or_default(), steering: None, files, todos }
+    Rest { cost, slug, name, model: model.unwrap_or_default(), steering: steering(task, settings).await, files, todos }
 }
 
 /// The workspace and what is said of its files.

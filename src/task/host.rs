@@ -320,6 +320,15 @@ pub struct PromptRequest<'a> {
     pub model: &'a Model,
 }
 
+/// What a mode asks of the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModeDetails {
+    /// Its role definition.
+    pub role: String,
+    /// The user's instructions for it, as the system prompt has them; may be empty.
+    pub instructions: String,
+}
+
 /// Builds the system prompt (spec 03); reads rule files, so it may wait for the disk.
 #[async_trait]
 pub trait SystemPrompt: Send + Sync {
@@ -328,6 +337,11 @@ pub trait SystemPrompt: Send + Sync {
     /// # Errors
     /// A text for the user; the request then counts as failed in its stream (spec 02 Q5).
     async fn build(&self, request: PromptRequest<'_>) -> Result<String, String>;
+
+    /// Details of the mode in force (spec 03 §8.3), for the environment details of the experiment `powerSteering`. None by default.
+    async fn mode_details(&self, _cwd: &Path, _settings: &Settings) -> Option<ModeDetails> {
+        None
+    }
 }
 
 /// The list of known tasks (settings key `taskHistory`, spec 02 §13).

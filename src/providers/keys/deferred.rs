@@ -86,6 +86,10 @@ impl Provider for Deferred {
         self.0.keyless.model()
     }
 
+    async fn fetch_model(&self) -> Result<(), ProviderError> {
+        self.ready().await?.fetch_model().await
+    }
+
     fn stream(&self, request: ChatRequest) -> ChunkStream {
         let this = self.clone();
         let answer = async move {

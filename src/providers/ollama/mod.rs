@@ -145,6 +145,10 @@ impl Provider for OllamaProvider {
         Model { id: self.model_id.clone(), info: info.unwrap_or_default() }
     }
 
+    async fn fetch_model(&self) -> Result<(), ProviderError> {
+        self.listed().await.map(drop)
+    }
+
     fn stream(&self, request: ChatRequest) -> ChunkStream {
         let this = self.clone();
         let start = async move {

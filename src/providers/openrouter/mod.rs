@@ -145,6 +145,10 @@ impl Provider for OpenRouterProvider {
         self.current().model
     }
 
+    async fn fetch_model(&self) -> Result<(), ProviderError> {
+        self.prepare().await.map(drop)
+    }
+
     fn stream(&self, request: ChatRequest) -> ChunkStream {
         let this = self.clone();
         let chunks = async move {
