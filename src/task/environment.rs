@@ -34,17 +34,8 @@ pub(super) async fn details(task: &Arc<Task>, files: bool) -> String {
         true => Some(rest(task, &settings, files, &texts).await),
         false => None,
     };
-    let facts = Facts {
-        visible,
-        open,
-        modified,
-        busy,
-        finished,
-        now_ms: (surroundings.now_ms)(),
-        zone,
-        zone_offset,
-        rest,
-    };
+    let facts =
+        Facts { visible, open, modified, busy, finished, now_ms: (surroundings.now_ms)(), zone, zone_offset, rest };
     layout::render(&facts, &texts)
 }
 
