@@ -8,6 +8,8 @@ mod attach;
 mod command_line;
 #[path = "cases/corpus.rs"]
 mod corpus;
+#[path = "cases/dry_run.rs"]
+mod dry_run;
 #[path = "cases/engine_events.rs"]
 mod engine_events;
 #[path = "cases/engine_host.rs"]

@@ -78,6 +78,10 @@ fn count_lines(text: &str) -> usize {
 /// The document side of an edit: the host's editor, or [the disk](super::disk::DiskEditor) when the host cannot show edits.
 #[async_trait]
 pub trait Editor: Send + Sync {
+    /// Where the content of this file stands: elsewhere when edits are collected instead of saved.
+    fn locate(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
     /// Saves the document of this file if it is open with unsaved changes.
     async fn save_if_dirty(&self, path: &Path) -> Result<(), EditorError>;
     /// All diagnostics now.
@@ -184,7 +188,7 @@ impl EditView {
         let original = match kind {
             EditKind::Create => String::new(),
             EditKind::Modify => {
-                let file = path.clone();
+                let file = self.editor.locate(&path);
                 let read = tokio::task::spawn_blocking(move || reading::read_all(&file)).await;
                 let bytes = read.map_err(|cause| EditorError::Failed(cause.to_string()))?;
                 let bytes = bytes.map_err(|cause| EditorError::Failed(cause.to_string()))?;

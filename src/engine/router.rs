@@ -23,6 +23,7 @@ use crate::protocol::record::DecodeError;
 use crate::protocol::request::{self, Request, Response, TerminalAction};
 use crate::providers::KeyringError;
 use crate::settings::{modes, profiles};
+use crate::task::changes::Selection;
 use crate::task::host::SettingsSource;
 use crate::task::session::{Command, CommandError};
 use crate::transport::{FLAG_BLOB, RecordHead, RequestReader, TransportError};
@@ -265,6 +266,15 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
             let proceed = r.action == TerminalAction::Continue;
             command(core, client, r.session, Command::Terminal { proceed })
         }
+        Request::TaskDiff(diff) => task_diff(core, client, diff),
+        Request::DryRunApply(r) => {
+            let selection = Selection { files: r.files, hunks: r.hunks };
+            command(core, client, r.session, Command::ApplyCollected(selection))
+        }
+        Request::DryRunDrop(r) => {
+            let selection = Selection { files: r.files, hunks: r.hunks };
+            command(core, client, r.session, Command::DropCollected(selection))
+        }
         Request::CheckpointList(list) => checkpoints::list(core, client, list),
         Request::CheckpointDiff(diff) => checkpoints::diff(core, client, diff),
         Request::CheckpointRestore(r) => command(core, client, r.session, checkpoints::restore(r.checkpoint, r.mode)),
@@ -309,9 +319,6 @@ fn submit(session: &Session, command: Command) -> Execution {
 }
 
 fn task_start(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, start: request::TaskStart) -> Execution {
-    if start.dry_run {
-        return not_supported("task.start.dry_run").into();
-    }
     let own = match object(start.settings.as_ref(), "task.start.settings") {
         Ok(own) => own,
         Err(failed) => return Err(failed).into(),
@@ -331,7 +338,11 @@ fn task_start(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, start: reques
         core.end_session(session.id.index());
         return Err(no_profile(&profile, "task.start.profile")).into();
     }
-    with_session(core, session, Command::Start { text: start.text, images: start.images, todos: start.todos })
+    with_session(
+        core,
+        session,
+        Command::Start { text: start.text, images: start.images, todos: start.todos, dry_run: start.dry_run },
+    )
 }
 
 /// Closes the task on top. A session that has none left ends: no request could give it another.
@@ -378,6 +389,19 @@ fn no_profile(name: &str, place: &str) -> RequestFailed {
 /// The `ts` of the message of this id; one that no message has, if the number is none.
 fn message_ts(id: u64) -> i64 {
     i64::try_from(id).unwrap_or(-1)
+}
+
+fn task_diff(core: &Arc<Core>, client: &Attachment, diff: request::TaskDiff) -> Execution {
+    if let Some(place) =
+        [("from", &diff.from), ("to", &diff.to)].iter().find_map(|(name, id)| id.as_ref().and(Some(name)))
+    {
+        return not_supported(&format!("task.diff.{place}")).into();
+    }
+    match (diff.session, diff.task) {
+        (Some(session), _) => command(core, client, session, Command::Diff { files: diff.files }),
+        (None, Some(task)) => later(core, move |core| tasks::diff(core, &task, &diff.files)),
+        (None, None) => Err(stale("session")).into(),
+    }
 }
 
 fn no_mode(slug: &str, place: &str) -> RequestFailed {

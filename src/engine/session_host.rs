@@ -421,6 +421,11 @@ impl TaskHost for SessionHost {
                 self.send(0, Event::Usage(event::Usage::new(&task, &usage, context_window)));
             }
             TaskEvent::Todos { task, items } => self.send(0, Event::Todo(event::TodoChanged::new(&task, &items))),
+            TaskEvent::Diff { task, files, added, removed } => {
+                let file = |(path, added, removed)| event::DiffFile { path, added, removed };
+                let files = files.into_iter().map(file).collect();
+                self.send(0, Event::Diff(event::Diff { task, files, added, removed }));
+            }
             TaskEvent::Checkpoint { task, commit } => {
                 self.send(0, Event::Checkpoint(event::Checkpoint { task, commit }));
             }

@@ -12,6 +12,7 @@ use super::router::{Outcome, command_failed};
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::request::{ExportFormat, TaskDelete, TaskExport, TaskList};
+use crate::task::changes;
 use crate::task::history::HistoryItem;
 use crate::task::host::TaskHistory;
 use crate::task::session::Command;
@@ -124,6 +125,14 @@ fn read(core: &Core, task: &str) -> Result<(HistoryItem, Vec<Value>, Vec<Value>)
 
 fn is_favourite(item: &HistoryItem) -> bool {
     item.other.get("isFavorited") == Some(&Value::Bool(true))
+}
+
+/// What a stored task changed, or what its dry run has collected.
+pub fn diff(core: &Core, task: &str, files: &[String]) -> Outcome {
+    let item = core.history.get(task).ok_or_else(|| unknown(task))?;
+    let folder = folder(core, task)?;
+    let workspace = PathBuf::from(item.workspace.unwrap_or_default());
+    changes::stored(&folder, &workspace, files).map_err(|cause| RequestFailed::new(ErrorKind::Io, cause))
 }
 
 /// The task's folder. An id is one path component; a history file that says otherwise is not followed.

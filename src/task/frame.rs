@@ -13,7 +13,7 @@ use super::host::TaskEvent;
 use super::instance::Task;
 use super::messages::Extra;
 use super::run::RequestError;
-use crate::edit::view::EditView;
+use crate::edit::view::{EditView, Editor};
 use crate::prompt::text::{Texts, context};
 use crate::protocol::message::{Ask, AskResponse, ContentBlock, ProgressStatus, Say, TodoItem, ToolResponse, UiKind};
 use crate::protocol::tool::{ToolCall, ToolName};
@@ -120,6 +120,18 @@ impl ToolContext for Frame {
 
     fn terminals(&self) -> &Terminals {
         &self.task.services.surroundings.terminals
+    }
+
+    fn locate(&self, path: &Path) -> PathBuf {
+        self.task.changes.locate(path)
+    }
+
+    fn collected(&self, folder: &Path) -> Vec<(PathBuf, PathBuf)> {
+        self.task.changes.dry_run().map(|dry_run| dry_run.below(folder)).unwrap_or_default()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.task.is_dry_run()
     }
 
     fn task_id(&self) -> &str {

@@ -134,6 +134,17 @@ pub enum TaskEvent {
         /// The whole list.
         items: Vec<TodoItem>,
     },
+    /// What the current task changed, or, in a dry run, collected.
+    Diff {
+        /// Task id.
+        task: String,
+        /// Files with the lines added and removed.
+        files: Vec<(String, u64, u64)>,
+        /// Lines added in all.
+        added: u64,
+        /// Lines removed in all.
+        removed: u64,
+    },
     /// A checkpoint was saved, or the files are in the state of one again.
     Checkpoint {
         /// Task id.

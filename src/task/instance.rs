@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::changes::Changes;
 use super::checkpoints::Checkpoints;
 use super::history::HistoryItem;
 use super::hooks::{Decision, WorkspaceHooks};
@@ -101,6 +102,8 @@ pub(super) struct Task {
     pub access: Access,
     /// Hooks that the workspace brings.
     pub workspace_hooks: WorkspaceHooks,
+    /// The editor behind the edit view, and what it changed.
+    pub changes: Arc<Changes>,
     /// The edit view.
     pub edits: tokio::sync::Mutex<EditView>,
     /// Cancelled by abort: ends every wait (D05).
@@ -195,11 +198,14 @@ impl Task {
         let surroundings = &services.surroundings;
         let store = Store::new(services.task_folder(&id));
         let editor = NotedEditor::over(surroundings.editor.clone(), &services.host, &id);
-        let edits = EditView::new(editor, cwd.clone());
+        let originals = services.shared.originals(store.folder());
+        let changes = Arc::new(Changes::new(editor, originals, services.host.clone(), &id, cwd.clone()));
+        let edits = EditView::new(changes.clone(), cwd.clone());
         Arc::new_cyclic(|me| Task {
             me: me.clone(),
             id,
             lineage,
+            changes,
             edits: tokio::sync::Mutex::new(edits),
             manager,
             access: Access::load(&cwd),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::changes;
 use super::host::{SettingsSource, Status, Surroundings, TaskEvent, TaskHost};
 use super::instance::{AbortReason, Lineage, State, Task};
 use super::pool::Spawner;
@@ -33,6 +34,7 @@ pub(super) struct Services {
     pub spawner: Spawner,
     /// The user was told of hooks of the workspace that do not run.
     pub told_of_hooks: AtomicBool,
+    pub shared: changes::Shared,
 }
 
 impl Services {
@@ -68,8 +70,9 @@ impl Manager {
         cwd: PathBuf,
         spawner: Spawner,
     ) -> Arc<Manager> {
-        let services =
-            Arc::new(Services { host, surroundings, settings, spawner, told_of_hooks: AtomicBool::new(false) });
+        let told_of_hooks = AtomicBool::new(false);
+        let shared = changes::Shared::default();
+        let services = Arc::new(Services { host, surroundings, settings, spawner, told_of_hooks, shared });
         Arc::new_cyclic(|me| Manager { services, cwd, stack: Mutex::new(Vec::new()), me: me.clone() })
     }
 
@@ -90,10 +93,13 @@ impl Manager {
     /// Carries out one command.
     pub async fn execute(&self, command: Command) -> Reply {
         match command {
-            Command::Start { text, images, todos } => {
+            Command::Start { text, images, todos, dry_run } => {
                 while self.pop(None).await.is_some() {}
                 let todos = todos.map(|text| crate::tools::checklist::parse(&text));
                 let task = self.create(Lineage::default(), None, todos);
+                if dry_run {
+                    task.begin_dry_run()?;
+                }
                 let reply = json!({"task": task.id});
                 let todos = task.state().todos.clone();
                 let origin = Origin::New { text: text.clone(), images: images.clone(), todos };
@@ -148,6 +154,9 @@ impl Manager {
                 self.task()?.replace_pending_todos(todos);
                 Ok(Value::Null)
             }
+            Command::Diff { files } => self.diff(files).await,
+            Command::ApplyCollected(selection) => self.apply_collected(selection).await,
+            Command::DropCollected(selection) => self.drop_collected(selection).await,
             Command::RestoreCheckpoint { checkpoint, with_conversation } => {
                 self.restore_checkpoint(&checkpoint, with_conversation).await
             }
@@ -194,6 +203,7 @@ impl Manager {
             self.services.host.emit(TaskEvent::Notify { level: "error", message });
         }
         let task = Task::new(id.clone(), lineage, cwd, mode, self.services.clone(), self.me.clone());
+        task.join_dry_run();
         self.services.host.emit(TaskEvent::TaskCreated { task: id, parent });
         task.tell_of_workspace_hooks();
         task

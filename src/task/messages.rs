@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::approval::policy::{self, Verdict};
+use super::changes;
 use super::checkpoints::Saving;
 use super::hooks;
 use super::host::{Status, TaskEvent};
@@ -211,6 +212,7 @@ impl Task {
         let settings = self.settings();
         let verdict = policy::decide(ask, &message, &settings, &self.services.surroundings.texts);
         let verdict = hooks::adjust(verdict, self.state().hook_decision, &message, &settings);
+        let verdict = if self.is_dry_run() { changes::adjust(verdict, ask) } else { verdict };
         if !verdict.is_immediate() {
             self.note(|task| Note::Opened { task, ts: message.ts });
             let (task, message) = (self.id.clone(), message.clone());

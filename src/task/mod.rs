@@ -7,6 +7,7 @@
 pub mod approval;
 mod backoff;
 mod calendar;
+pub mod changes;
 pub mod checkpoints;
 mod combine;
 pub mod condense;

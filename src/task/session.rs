@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use super::changes::Selection;
 use super::host::{SettingsSource, Surroundings, TaskHost};
 use super::instance::TaskView;
 use super::manager::Manager;
@@ -28,6 +29,8 @@ pub enum Command {
         images: Vec<String>,
         /// Initial todo list as Markdown, if given.
         todos: Option<String>,
+        /// Collect edits instead of making them.
+        dry_run: bool,
     },
     /// `showTaskWithId`: opens a stored task. Result: `{"task": id}`.
     Resume {
@@ -114,6 +117,15 @@ pub enum Command {
     SetTodos(Value),
     /// `condenseTaskContextRequest`.
     Condense,
+    /// What the current task changed, in all files or those named. Result: `{dry_run, files, added, removed}`.
+    Diff {
+        /// Files by the names of an earlier result; none: all.
+        files: Vec<String>,
+    },
+    /// Makes edits that a dry run has collected. Result: `{applied, conflicts, left}`.
+    ApplyCollected(Selection),
+    /// Drops edits that a dry run has collected. Result: `{dropped, left}`.
+    DropCollected(Selection),
     /// Goes back to a checkpoint of the current task. Result: `{"task", "checkpoint", "before"}`, the last of which leads back.
     RestoreCheckpoint {
         /// Its id.

@@ -1,6 +1,6 @@
 //! What a tool may do: the frame of spec 01 §6 and spec 05 §1.3 as a trait, implemented by the agent loop (and by tests).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -72,6 +72,18 @@ pub trait ToolContext: Send + Sync {
     fn access(&self) -> &Access;
     /// The task's edit view (spec 05 §2). Held by one tool at a time.
     fn edits(&self) -> &tokio::sync::Mutex<EditView>;
+    /// Where the content of this file stands: in a dry run, the text that was collected for it.
+    fn locate(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+    /// Files below `folder`, or this file, whose texts a dry run has collected, and where these stand.
+    fn collected(&self, _folder: &Path) -> Vec<(PathBuf, PathBuf)> {
+        Vec::new()
+    }
+    /// Whether edits are collected instead of made.
+    fn is_dry_run(&self) -> bool {
+        false
+    }
     /// Terminals and processes.
     fn terminals(&self) -> &Terminals;
     /// Id of this task, owner of its terminals.

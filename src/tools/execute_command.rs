@@ -15,7 +15,7 @@ use super::context::{Answer, ToolContext, ToolError};
 use super::{Tool, response, text};
 use crate::ecma;
 use crate::prompt::text::context;
-use crate::protocol::message::{Ask, AskResponse, Say, ToolResponse};
+use crate::protocol::message::{Ask, AskResponse, ContentBlock, Say, ToolResponse};
 use crate::protocol::tool::{ParamName, ToolCall, ToolName};
 use crate::settings::Settings;
 use crate::terminal::{Captured, Event, Exit, Limits, Running, TerminalError, compress_captured};
@@ -78,6 +78,9 @@ async fn call_complete(call: &ToolCall, command: &str, ctx: &dyn ToolContext) ->
         command,
     };
     match execution.run(directory(ctx.cwd(), call.params.get(ParamName::Cwd))).await {
+        Ok(response) if ctx.is_dry_run() => {
+            ctx.push_result(on_real_files(response, &ctx.texts().get("dry_run.command")))
+        }
         Ok(response) => ctx.push_result(response),
         Err(ToolError::Aborted) => return Err(ToolError::Aborted),
         Err(_) => {
@@ -87,6 +90,17 @@ async fn call_complete(call: &ToolCall, command: &str, ctx: &dyn ToolContext) ->
         }
     }
     Ok(())
+}
+
+/// What a command gave in a dry run, which it knows nothing of.
+fn on_real_files(response: ToolResponse, notice: &str) -> ToolResponse {
+    match response {
+        ToolResponse::Text(text) => ToolResponse::Text(format!("{text}\n\n{notice}")),
+        ToolResponse::Blocks(mut blocks) => {
+            blocks.push(ContentBlock::text(notice));
+            ToolResponse::Blocks(blocks)
+        }
+    }
 }
 
 /// The time limit of a command: none without a setting, or when it starts with an entry of the allow list.

@@ -69,13 +69,13 @@ impl Target {
     }
 
     /// Whether it is a file or folder now.
-    pub async fn exists(&self) -> bool {
-        tokio::fs::metadata(&self.absolute).await.is_ok()
+    pub async fn exists(&self, context: &dyn ToolContext) -> bool {
+        tokio::fs::metadata(context.locate(&self.absolute)).await.is_ok()
     }
 
     /// Its text as UTF-8, invalid bytes replaced.
-    pub async fn read(&self) -> Result<String, ToolError> {
-        let path = self.absolute.clone();
+    pub async fn read(&self, context: &dyn ToolContext) -> Result<String, ToolError> {
+        let path = context.locate(&self.absolute);
         let read = tokio::task::spawn_blocking(move || reading::read_all(&path)).await;
         let bytes = read.map_err(|cause| ToolError::Failed(cause.to_string()))?;
         let bytes = bytes.map_err(|cause| ToolError::Failed(cause.to_string()))?;

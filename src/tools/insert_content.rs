@@ -53,7 +53,7 @@ async fn insert(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolEr
         return Ok(());
     };
     let target = Target::new(context, path);
-    let is_new = !target.exists().await;
+    let is_new = !target.exists(context).await;
     if is_new && number > 1.0 {
         let text = texts.render("insert.new_file_line", context! { line => number });
         context.say(Say::Error, text.clone(), Vec::new(), None).await?;
@@ -62,7 +62,7 @@ async fn insert(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolEr
     }
     context.reset_mistakes();
 
-    let original = if is_new { String::new() } else { target.read().await? };
+    let original = if is_new { String::new() } else { target.read(context).await? };
     let new = inserted(&original, is_new, number, content);
     let mut payload = payload(&target, Some(content), Some(number));
     if is_new {

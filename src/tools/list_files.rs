@@ -69,8 +69,9 @@ async fn list(call: &ToolCall, ctx: &dyn ToolContext) -> Result<(), ToolError> {
     let found = tokio::task::spawn_blocking(move || listing::list(&listed, &home, recursive, LIMIT))
         .await
         .map_err(|stopped| ToolError::Failed(stopped.to_string()))?;
-    let lines =
-        listing::lines(&directory, &found.paths, Some(ctx.access()), ctx.settings().show_roo_ignored_files, true);
+    let mut paths = found.paths;
+    listing::add(&directory, recursive, ctx.collected(&directory).into_iter().map(|(path, _)| path), &mut paths);
+    let lines = listing::lines(&directory, &paths, Some(ctx.access()), ctx.settings().show_roo_ignored_files, true);
     let result = format(ctx.texts(), &lines, found.limit_reached);
     if ctx.ask_approval(Ask::Tool, payload(result.clone()), None, false).await? {
         ctx.push_result(result.into());

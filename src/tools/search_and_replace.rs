@@ -50,12 +50,12 @@ async fn search_and_replace(call: &ToolCall, context: &dyn ToolContext) -> Resul
         return Ok(());
     }
     let target = Target::new(context, path);
-    if !target.exists().await {
+    if !target.exists(context).await {
         let path = target.absolute.to_string_lossy();
         return refuse(call, context, texts.render("sar.not_found", context! { path })).await;
     }
     context.reset_mistakes();
-    let Ok(original) = target.read().await else {
+    let Ok(original) = target.read(context).await else {
         return refuse(call, context, texts.render("sar.unreadable", context! { path })).await;
     };
 

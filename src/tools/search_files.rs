@@ -77,9 +77,11 @@ async fn answer(call: &ToolCall, ctx: &dyn ToolContext) -> Result<(), ToolError>
     ctx.reset_mistakes();
     let stop = StopOnDrop::default();
     let (stopped, place, pattern, selected) = (stop.0.clone(), directory.clone(), regex.to_owned(), glob.to_owned());
-    let found = tokio::task::spawn_blocking(move || search::search(&place, &pattern, &selected, &stopped))
-        .await
-        .map_err(|stopped| ToolError::Failed(stopped.to_string()))?;
+    let contents = ctx.collected(&directory);
+    let found =
+        tokio::task::spawn_blocking(move || search::search_with(&place, &contents, &pattern, &selected, &stopped))
+            .await
+            .map_err(|stopped| ToolError::Failed(stopped.to_string()))?;
     let result = format(ctx.texts(), ctx.cwd(), Some(ctx.access()), found);
     if ctx.ask_approval(Ask::Tool, payload(&result), None, false).await? {
         ctx.push_result(result.into());

@@ -69,7 +69,7 @@ async fn kind(context: &dyn ToolContext, target: &Target) -> EditKind {
     if let Some(kind) = view.kind() {
         return kind;
     }
-    let kind = if target.exists().await { EditKind::Modify } else { EditKind::Create };
+    let kind = if target.exists(context).await { EditKind::Modify } else { EditKind::Create };
     view.set_kind(kind);
     kind
 }

@@ -81,6 +81,24 @@ pub fn list(directory: &Path, home: &Path, recursive: bool, limit: usize) -> Lis
     Listing { paths: all, limit_reached }
 }
 
+/// Adds files that are not on the disk to the paths of a listing of `directory`; one that is not recursive gets the
+/// directory that holds them.
+pub fn add(directory: &Path, recursive: bool, files: impl Iterator<Item = PathBuf>, paths: &mut Vec<String>) {
+    let mut known: HashSet<String> = paths.iter().cloned().collect();
+    for file in files {
+        let Ok(rest) = file.strip_prefix(directory) else { continue };
+        let Some(first) = rest.components().next() else { continue };
+        let is_direct = first.as_os_str() == rest.as_os_str();
+        let path = match recursive || is_direct {
+            true => file.to_string_lossy().into_owned(),
+            false => format!("{}/", directory.join(first).to_string_lossy()),
+        };
+        if known.insert(path.clone()) {
+            paths.push(path);
+        }
+    }
+}
+
 /// Whether a path lies in a directory that indexing leaves out (spec 06 §B.1).
 pub fn is_in_ignored_directory(path: &str) -> bool {
     let path = path.replace('\\', "/");

@@ -88,7 +88,7 @@ pub fn outside_workspace(folders: &[PathBuf], absolute: &Path) -> bool {
 
 /// Where a path leads once all links on its way are followed; what does not exist yet stays as named. `None` when a link
 /// leads nowhere.
-fn real(path: &Path) -> Option<PathBuf> {
+pub fn real(path: &Path) -> Option<PathBuf> {
     for existing in path.ancestors() {
         if let Ok(resolved) = existing.canonicalize() {
             let rest = path.strip_prefix(existing).unwrap_or(Path::new(""));

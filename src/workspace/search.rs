@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
@@ -82,6 +82,20 @@ pub enum Event {
 /// # Errors
 /// [`SearchError`] when the expression or the glob is not valid.
 pub fn search(directory: &Path, regex: &str, glob: &str, stop: &AtomicBool) -> Result<Vec<FileMatches>, SearchError> {
+    search_with(directory, &[], regex, glob, stop)
+}
+
+/// As [`search`], with other contents for some files: each a file, which need not exist, and where its content stands.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_with(
+    directory: &Path,
+    contents: &[(PathBuf, PathBuf)],
+    regex: &str,
+    glob: &str,
+    stop: &AtomicBool,
+) -> Result<Vec<FileMatches>, SearchError> {
     let directory = paths::resolve(Path::new("/"), directory);
     let matcher = matcher(regex)?;
     let selected = selection(&directory, glob)?;
@@ -93,13 +107,14 @@ pub fn search(directory: &Path, regex: &str, glob: &str, stop: &AtomicBool) -> R
         .binary_detection(BinaryDetection::quit(0))
         .build();
     let walk = WalkBuilder::new(&directory)
-        .overrides(selected)
+        .overrides(selected.clone())
         .add_custom_ignore_filename(".rgignore")
         // The user's own configuration of git is not the workspace's, and finding it would read the environment.
         .git_global(false)
         .sort_by_file_name(std::ffi::OsStr::cmp)
         .build();
     let mut collector = Collector::default();
+    let mut left: Vec<usize> = (0..contents.len()).collect();
     for entry in walk {
         if stop.load(Ordering::Relaxed) || collector.is_full() {
             break;
@@ -107,8 +122,17 @@ pub fn search(directory: &Path, regex: &str, glob: &str, stop: &AtomicBool) -> R
         let Ok(entry) = entry else { continue };
         // A link named as the place to search is followed, those found on the way are not.
         let is_file = entry.depth() == 0 || entry.file_type().is_some_and(|kind| kind.is_file());
-        if is_file && let Ok(file) = reading::open(entry.path()) {
+        let content = contents.iter().position(|(path, _)| path == entry.path());
+        left.retain(|at| Some(*at) != content);
+        let place = content.map_or(entry.path(), |at| &contents[at].1);
+        if is_file && let Ok(file) = reading::open(place) {
             search_file(&matcher, &mut searcher, entry.path(), Stoppable { file, stop }, &mut collector);
+        }
+    }
+    for (path, place) in left.into_iter().map(|at| &contents[at]) {
+        let wanted = *path == directory || !path.exists() && selected.matched(path, false).is_whitelist();
+        if wanted && let Ok(file) = reading::open(place) {
+            search_file(&matcher, &mut searcher, path, Stoppable { file, stop }, &mut collector);
         }
     }
     Ok(collector.finish())

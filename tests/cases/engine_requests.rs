@@ -81,7 +81,6 @@ fn stale_ids_unknown_tasks_and_wrong_values_are_named(mode: Mode) {
             "settings",
             Some("settings.set.values.alwaysAllowWrite"),
         ),
-        (json!({"type": "task.start", "workspace": workspace, "text": "x", "dry_run": true}), "not_supported", None),
         (
             json!({"type": "task.start", "workspace": workspace, "text": "x", "profile": "p"}),
             "not_found",
@@ -90,6 +89,9 @@ fn stale_ids_unknown_tasks_and_wrong_values_are_named(mode: Mode) {
         (json!({"type": "task.edit_message", "session": 7, "message": 1, "text": "x"}), "stale", Some("session")),
         (json!({"type": "task.delete_message", "session": 7, "message": 1}), "stale", Some("session")),
         (json!({"type": "task.export", "task": "nothing"}), "not_found", None),
+        (json!({"type": "task.diff", "session": 7}), "stale", Some("session")),
+        (json!({"type": "dry_run.apply", "session": 7}), "stale", Some("session")),
+        (json!({"type": "dry_run.drop", "session": 7, "hunks": ["a"]}), "stale", Some("session")),
         (
             json!({"type": "completion.create", "messages": [{"role": "nobody"}]}),
             "invalid_request",

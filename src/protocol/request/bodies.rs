@@ -340,6 +340,53 @@ records! {
         action: TerminalAction,
     }
 
+    /// What a task changed, or what its dry run has collected: `{dry_run, files, added, removed}`. Exactly one of `session`
+    /// and `task` is given.
+    #[serde(deny_unknown_fields)]
+    TaskDiff / ArchivedTaskDiff {
+        /// Session whose current task is meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// Id of a stored task.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+        /// Checkpoint to begin with; absent: the state before the task's first change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// Checkpoint to end with; absent: the state now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        /// Files, as an earlier answer names them; empty: all.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
+    }
+
+    /// Makes edits that a dry run has collected: `{applied, conflicts, left}`. With neither files nor hunks, all of them.
+    #[serde(deny_unknown_fields)]
+    DryRunApply / ArchivedDryRunApply {
+        /// Session.
+        session: SessionId,
+        /// Files, as `task.diff` names them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
+        /// Ids of hunks.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hunks: Vec<String>,
+    }
+
+    /// Drops edits that a dry run has collected: `{dropped, left}`. With neither files nor hunks, all of them.
+    #[serde(deny_unknown_fields)]
+    DryRunDrop / ArchivedDryRunDrop {
+        /// Session.
+        session: SessionId,
+        /// Files, as `task.diff` names them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<String>,
+        /// Ids of hunks.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hunks: Vec<String>,
+    }
+
     /// Asks for the providers of this build: `{providers: [{name, title, api, …}]}`.
     ProviderList / ArchivedProviderList {}
 

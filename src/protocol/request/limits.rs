@@ -50,6 +50,8 @@ checked! {
     TaskCondense { session: any, }
     TaskSetTodos { session: any, todos: todos, }
     TaskTerminal { session: any, action: any, }
+    DryRunApply { session: any, files: paths, hunks: names, }
+    DryRunDrop { session: any, files: paths, hunks: names, }
     ProviderList {}
     ProviderTest { settings: object, }
     TokensCount { text: text, }
@@ -110,6 +112,18 @@ impl Checked for TaskQueue {
         text(&self.text, &|| format!("{place}.text"))?;
         images(&self.images, &|| format!("{place}.images"))?;
         name(&self.message, &|| format!("{place}.message"))
+    }
+}
+
+impl Checked for TaskDiff {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.session.is_some() == self.task.is_some() {
+            return Err(RequestError::new(place, "needs either `session` or `task`"));
+        }
+        name(&self.task, &|| format!("{place}.task"))?;
+        name(&self.from, &|| format!("{place}.from"))?;
+        name(&self.to, &|| format!("{place}.to"))?;
+        paths(&self.files, &|| format!("{place}.files"))
     }
 }
 
@@ -212,6 +226,19 @@ fn images(list: &[String], place: Place) -> Result<(), RequestError> {
 fn names(list: &[String], place: Place) -> Result<(), RequestError> {
     items(list.len(), place)?;
     list.iter().enumerate().try_for_each(|(index, item)| name(item, &|| format!("{}[{index}]", place())))
+}
+
+/// Names of files, absolute or relative.
+fn paths(list: &[String], place: Place) -> Result<(), RequestError> {
+    items(list.len(), place)?;
+    for (index, path) in list.iter().enumerate() {
+        let place = || format!("{}[{index}]", place());
+        if path.is_empty() || path.contains('\0') {
+            return Err(RequestError::new(place(), "must be the path of a file"));
+        }
+        at_most(path.len(), MAX_PATH_BYTES, &place)?;
+    }
+    Ok(())
 }
 
 fn todos(list: &[Todo], place: Place) -> Result<(), RequestError> {

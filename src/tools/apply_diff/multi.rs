@@ -103,7 +103,7 @@ async fn standing(context: &dyn ToolContext, target: &Target) -> Result<Standing
         context.say(Say::RooignoreError, target.given.clone(), Vec::new(), None).await?;
         return Ok(Standing::Blocked(response::ignored_path(texts, &target.given)));
     }
-    if !target.exists().await {
+    if !target.exists(context).await {
         let path = target.absolute.to_string_lossy();
         return Ok(Standing::Blocked(texts.render("apply_diff.not_found_short", context! { path })));
     }
@@ -187,7 +187,7 @@ async fn change_file(
     alone: bool,
     report: &mut Report,
 ) -> Result<(), ToolError> {
-    let original = target.read().await?;
+    let original = target.read(context).await?;
     let unescape = frame::escapes_entities(context);
     let contents: Vec<String> = operation
         .items

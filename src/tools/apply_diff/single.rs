@@ -26,13 +26,13 @@ pub(super) async fn apply(call: &ToolCall, context: &dyn ToolContext) -> Result<
         return Ok(());
     }
     let target = Target::new(context, path);
-    if !target.exists().await {
+    if !target.exists(context).await {
         let text = not_found(context.texts(), &target);
         context.say(Say::Error, text.clone(), Vec::new(), None).await?;
         frame::refuse(context, call, text);
         return Ok(());
     }
-    let original = target.read().await?;
+    let original = target.read(context).await?;
     match search_replace::apply(&original, &diff, &options(context)) {
         Err(failure) => failed(call, context, &target, &failure).await,
         Ok(applied) => save(context, &target, &diff, &applied).await,

@@ -52,7 +52,7 @@ pub(super) async fn read(entry: &mut Entry, image_megabytes: &mut f64, ctx: &dyn
         max_images: settings.max_total_image_size,
         used: *image_megabytes,
     };
-    let (absolute, ranges) = (entry.absolute.clone(), entry.ranges.clone());
+    let (absolute, ranges) = (ctx.locate(&entry.absolute), entry.ranges.clone());
     let content = tokio::task::spawn_blocking(move || load(&absolute, &ranges, &limits)).await;
     let notice = |text: String| format!("\n<notice>{text}</notice>\n");
     let (body, track) = match content {

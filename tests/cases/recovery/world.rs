@@ -345,7 +345,7 @@ impl Shared {
         let text = self.tasks[0].0.clone();
         match self.stored {
             true => Command::Resume { task: text },
-            false => Command::Start { text, images: Vec::new(), todos: None },
+            false => Command::Start { text, images: Vec::new(), todos: None, dry_run: false },
         }
     }
 

@@ -58,7 +58,7 @@ pub async fn drive(input: &Value) -> Value {
         save(&world, &storage, &input["saved"]);
         Command::Resume { task: SAVED.into() }
     } else {
-        Command::Start { text: text(input, "task"), images: strings(&input["images"]), todos: None }
+        Command::Start { text: text(input, "task"), images: strings(&input["images"]), todos: None, dry_run: false }
     };
     handle.call(start).await.expect("started");
     let mut script: VecDeque<Value> = input["asks"].as_array().cloned().unwrap_or_default().into();
