@@ -4,6 +4,7 @@
 //! [`search`] walks and reads, [`Collector`] turns the lines that ripgrep would print into [`FileMatches`]. Files come in the
 //! order of their paths, so that a cut search always shows the same part.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -114,7 +115,7 @@ pub fn search_with(
         .sort_by_file_name(std::ffi::OsStr::cmp)
         .build();
     let mut collector = Collector::default();
-    let mut left: Vec<usize> = (0..contents.len()).collect();
+    let mut elsewhere: HashMap<&Path, &Path> = contents.iter().map(|(path, at)| (&**path, &**at)).collect();
     for entry in walk {
         if stop.load(Ordering::Relaxed) || collector.is_full() {
             break;
@@ -122,15 +123,14 @@ pub fn search_with(
         let Ok(entry) = entry else { continue };
         // A link named as the place to search is followed, those found on the way are not.
         let is_file = entry.depth() == 0 || entry.file_type().is_some_and(|kind| kind.is_file());
-        let content = contents.iter().position(|(path, _)| path == entry.path());
-        left.retain(|at| Some(*at) != content);
-        let place = content.map_or(entry.path(), |at| &contents[at].1);
+        let place = elsewhere.remove(entry.path()).unwrap_or(entry.path());
         if is_file && let Ok(file) = reading::open(place) {
             search_file(&matcher, &mut searcher, entry.path(), Stoppable { file, stop }, &mut collector);
         }
     }
-    for (path, place) in left.into_iter().map(|at| &contents[at]) {
-        let wanted = *path == directory || !path.exists() && selected.matched(path, false).is_whitelist();
+    for (path, place) in contents.iter().filter(|(path, _)| elsewhere.contains_key(&**path)) {
+        // One that is there was left out on the walk.
+        let wanted = *path == directory || !path.exists() && !selected.matched(path, false).is_ignore();
         if wanted && let Ok(file) = reading::open(place) {
             search_file(&matcher, &mut searcher, path, Stoppable { file, stop }, &mut collector);
         }

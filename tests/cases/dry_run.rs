@@ -80,8 +80,7 @@ fn file<'a>(diff: &'a Value, path: &str) -> &'a Value {
     files.iter().find(|file| file["path"] == path).unwrap_or_else(|| panic!("no {path} in {diff:#}"))
 }
 
-/// parity 02 §dry: writes, diffs and insertions of a dry run leave the workspace as it is; the model sees its own edits;
-/// files and hunks are applied and dropped one by one
+/// parity 02 §15: a dry run leaves the workspace as it is; its files and hunks are applied and dropped one by one
 fn a_dry_run_changes_nothing_until_files_and_hunks_are_applied(mode: Mode) {
     let turns = [
         replace("a.txt", "line 3", "LINE 3"),
@@ -106,7 +105,7 @@ fn a_dry_run_changes_nothing_until_files_and_hunks_are_applied(mode: Mode) {
         json!({"last_user_contains": ["1 | one", "2 | TWO"]}),
         json!({"last_user_contains": ["3 | LINE 3", "15 | inserted", "31 | LINE 30"]}),
         json!({"last_user_contains": "new/deep/b.txt"}),
-        json!({"last_user_contains": ["TWO", "LINE 30"], "last_user_lacks": "line 30"}),
+        json!({"last_user_contains": ["TWO", "LINE 30"], "last_user_lacks": "| line 30"}),
         json!({}),
     ];
     let script: String = turns
@@ -164,7 +163,7 @@ fn a_dry_run_changes_nothing_until_files_and_hunks_are_applied(mode: Mode) {
     place.close();
 }
 
-/// parity 02 §dry: a file that changed is merged by hunks; what does not fit stays collected
+/// parity 02 §15: in a dry run a file that changed is merged by hunks; what does not fit stays collected
 fn conflicts_are_reported_by_hunk_and_nothing_is_lost(mode: Mode) {
     let place = mode.replay(&[
         &replace("a.txt", "line 3", "LINE 3"),
@@ -207,7 +206,7 @@ fn conflicts_are_reported_by_hunk_and_nothing_is_lost(mode: Mode) {
     place.close();
 }
 
-/// parity 02 §dry: collected edits outlive the engine, and a resumed task goes on collecting
+/// parity 02 §15: edits collected in a dry run outlive the engine, and a resumed task goes on collecting
 fn a_dry_run_survives_its_engine(mode: Mode) {
     let place = mode.replay(&[&write("a.txt", "one"), &done("finished")]);
     let host = place.host(&[]);
@@ -232,7 +231,7 @@ fn a_dry_run_survives_its_engine(mode: Mode) {
     place.close();
 }
 
-/// parity 02 §dry: a command is asked for whatever the settings allow, and its result says what it did not see
+/// parity 02 §11.2: in a dry run a command is asked for whatever the settings allow, and its result says what it did not see
 fn commands_of_a_dry_run_are_asked_for_and_told_what_they_saw(mode: Mode) {
     let script = [
         (json!({}), "<execute_command>\n<command>echo hello</command>\n</execute_command>".to_owned()),
@@ -252,7 +251,7 @@ fn commands_of_a_dry_run_are_asked_for_and_told_what_they_saw(mode: Mode) {
     place.close();
 }
 
-/// parity 02 §dry: the cumulative diff counts from the state before the first change, also after a restart
+/// parity 02 §15.7: the cumulative diff counts from the state before the first change, also after a restart
 fn the_diff_of_an_ordinary_task_begins_with_its_first_change(mode: Mode) {
     let place = mode.replay(&[
         &replace("a.txt", "line 3", "first"),
@@ -307,7 +306,7 @@ fn what_is_not_collected_is_refused(mode: Mode) {
     place.close();
 }
 
-/// parity 02 §dry: a subtask reads and adds to what its parent collected
+/// parity 02 §15: in a dry run a subtask reads and adds to what its parent collected
 fn subtasks_collect_into_the_same_dry_run(mode: Mode) {
     let place = mode.replay(&[
         &write("a.txt", "one"),
