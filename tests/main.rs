@@ -55,6 +55,8 @@ mod providers_document;
 mod reading_tools;
 #[path = "cases/recovery.rs"]
 mod recovery;
+#[path = "cases/scripted.rs"]
+mod scripted;
 #[path = "cases/secret_canary.rs"]
 mod secret_canary;
 #[cfg(target_os = "linux")]
@@ -85,6 +87,10 @@ mod structure;
 mod stub;
 #[path = "cases/task_checkpoints.rs"]
 mod task_checkpoints;
+#[path = "cases/task_condense.rs"]
+mod task_condense;
+#[path = "cases/task_events.rs"]
+mod task_events;
 #[path = "cases/task_turns.rs"]
 mod task_turns;
 #[cfg(target_os = "linux")]

@@ -367,17 +367,16 @@ impl SessionHost {
         }
     }
 
+    fn subtask(&self, state: &str, child: &Value, parent: String) {
+        let task = child.as_str().unwrap_or_default().to_owned();
+        self.send(0, Event::Subtask(event::Subtask { task, parent: Some(parent), state: state.to_owned() }));
+    }
+
     fn lifecycle(&self, task: String, event: &str, data: &Value) {
-        let subtask = |state: &str, task: String, parent: Option<String>| {
-            Event::Subtask(event::Subtask { task, parent, state: state.to_owned() })
-        };
         match event {
             "taskFocused" => self.lock().task = Some(task),
-            "taskSpawned" => {
-                let child = data.as_str().unwrap_or("").to_owned();
-                self.send(0, subtask("started", child, Some(task)));
-            }
-            "taskUnpaused" => self.send(0, subtask("finished", task, None)),
+            "taskSpawned" => self.subtask("started", data, task),
+            "taskUnpaused" => self.subtask("finished", data, task),
             "taskAborted" => self.session_state(SessionState::Cancelled, None),
             _ => {}
         }

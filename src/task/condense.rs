@@ -49,6 +49,13 @@ pub struct Outcome {
     pub new_tokens: u64,
 }
 
+impl Outcome {
+    /// The outcome itself, if it took the conversation's place; else the conversation has just become shorter otherwise.
+    pub fn unless_outdated(self, replaced: bool) -> Result<Outcome, Failure> {
+        if replaced { Ok(self) } else { Err(Failure { refusal: Refusal::Recent, cost: self.cost }) }
+    }
+}
+
 /// Why a conversation was not condensed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {

@@ -34,8 +34,8 @@ impl Task {
         system: &str,
     ) -> Result<(), RequestError> {
         let context_tokens = self.context_tokens();
-        let messages = self.state().api.clone();
-        if context_tokens == 0 || messages.is_empty() {
+        let copied = self.state().api.clone();
+        if context_tokens == 0 || copied.is_empty() {
             return Ok(());
         }
         let model = provider.model();
@@ -45,12 +45,11 @@ impl Task {
         let limits = Limits { window: model.info.context_window, max_tokens: reserve, threshold: threshold(settings) };
         let condensing = self.condensing_provider(settings);
         let means = self.means(provider, condensing.as_deref(), settings, system);
-        let fitted = self.unless_aborted(window::fit(&messages, context_tokens, limits, &means)).await?;
+        let fitted = self.unless_aborted(window::fit(&copied, context_tokens, limits, &means)).await?;
         let Fitted { tokens, messages, condensed } = fitted.map_err(|e| RequestError::Failed(describe(&e)))?;
-        if let Some(messages) = messages {
-            self.replace_api(messages);
-        }
-        match condensed {
+        // Condensed at the user's wish meanwhile, it fits better than what was found for it.
+        let replaced = messages.is_none_or(|messages| self.replace_api(&copied, messages));
+        match condensed.map(|result| result.and_then(|outcome| outcome.unless_outdated(replaced))) {
             None => {}
             Some(Ok(outcome)) => {
                 self.state().skip_previous_response = true;
@@ -73,7 +72,6 @@ impl Task {
         })?;
         match result {
             Ok(outcome) => {
-                self.replace_api(outcome.messages.clone());
                 self.state().skip_previous_response = true;
                 self.tell_condensed(&outcome).map_err(aborted)
             }
@@ -88,22 +86,17 @@ impl Task {
     /// Condenses for the tool of that name: with the task's own provider, stored even when nothing came of it, shown in no
     /// message.
     pub(super) async fn condense_by_tool(self: &Arc<Self>) -> Result<(), RequestError> {
-        let result = self.condense(false).await?;
-        self.check()?;
-        match result {
-            Ok(outcome) => {
-                self.replace_api(outcome.messages.clone());
-                self.emit_condensed(&outcome);
-            }
+        match self.condense(false).await? {
+            Ok(outcome) => self.emit_condensed(&outcome),
             Err(failure) => {
-                let unchanged = self.state().api.clone();
-                self.replace_api(unchanged);
+                self.persist_api();
                 self.tell_not_condensed(&failure, self.context_tokens());
             }
         }
         Ok(())
     }
 
+    /// Condenses the conversation as it is now. What is added while the summary is written follows it.
     async fn condense(self: &Arc<Self>, by_profile: bool) -> Result<Result<Outcome, Failure>, RequestError> {
         let settings = self.settings();
         let surroundings = &self.services.surroundings;
@@ -119,7 +112,12 @@ impl Task {
         let means = self.means(main.as_ref(), condensing.as_deref(), &settings, &system);
         let messages = self.state().api.clone();
         let summary = condense::summarise(&messages, &means, self.context_tokens());
-        self.unless_aborted(summary).await?.map_err(|error| RequestError::Failed(describe(&error)))
+        let result = self.unless_aborted(summary).await?.map_err(|error| RequestError::Failed(describe(&error)))?;
+        self.check()?;
+        Ok(result.and_then(|outcome| {
+            let replaced = self.replace_api(&messages, outcome.messages.clone());
+            outcome.unless_outdated(replaced)
+        }))
     }
 
     /// The provider of the profile chosen for condensing; none when it cannot be used.
@@ -178,14 +176,18 @@ impl Task {
         text
     }
 
-    /// Replaces the API conversation.
-    pub(super) fn replace_api(&self, messages: Vec<ApiMessage>) {
+    /// Puts `messages` in the place of those that were `copied` from the API conversation; what was appended since stays behind
+    /// them. False, and nothing is changed, when the conversation has become another one.
+    fn replace_api(&self, copied: &[ApiMessage], mut messages: Vec<ApiMessage>) -> bool {
         {
             let mut state = self.state();
+            let Some(appended) = state.api.strip_prefix(copied) else { return false };
+            messages.extend_from_slice(appended);
             self.note(|task| Note::ApiReplaced { task, messages: messages.clone() });
             state.api = messages;
         }
         self.persist_api();
+        true
     }
 }
 

@@ -263,7 +263,11 @@ impl Manager {
         };
         let mode = item.mode.as_deref().map(|mode| self.known_mode(mode));
         if let Some(mode) = &mode {
+            let changes = self.services.settings.current().mode != *mode;
             self.services.set_mode(mode);
+            if changes {
+                self.services.host.emit(TaskEvent::Mode(mode.clone()));
+            }
         }
         let cwd = match (&replaced, &item.workspace) {
             (Some(old), _) => old.cwd.clone(),
@@ -423,7 +427,7 @@ impl Manager {
         let parent = child.lineage.parent.clone();
         self.pop(parent.is_some().then_some(result)).await;
         if let Some(parent) = parent {
-            parent.take_result(result);
+            parent.take_result(&child.id, result);
         }
     }
 }
@@ -431,10 +435,15 @@ impl Manager {
 impl Task {
     /// Ends this instance (spec 02 §2.3). Everything that waits for it ends with it (D05).
     pub fn abort(&self, abandoned: bool) {
-        {
+        let queued = {
             let mut state = self.state();
             state.abandoned |= abandoned;
+            let queued = !state.queue.is_empty();
             state.queue.clear();
+            queued
+        };
+        if queued {
+            self.report_queue();
         }
         if !self.aborted.is_cancelled() {
             self.run_stop_hooks();
@@ -453,14 +462,14 @@ impl Task {
         }
     }
 
-    /// The subtask gave its result: this task goes on.
-    pub fn take_result(self: &Arc<Self>, result: &str) {
+    /// The subtask `child` gave its result: this task goes on.
+    pub fn take_result(self: &Arc<Self>, child: &str, result: &str) {
         {
             let mut state = self.state();
             state.paused = false;
             state.skip_previous_response = true;
         }
-        self.lifecycle("taskUnpaused", Value::Null);
+        self.lifecycle("taskUnpaused", Value::String(child.to_owned()));
         let _ = self.say_text(Say::SubtaskResult, result);
         self.append_api(Role::User, result_content(result));
         self.note(|task| Note::Returned { task });

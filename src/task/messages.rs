@@ -444,7 +444,8 @@ impl Task {
         self.report_queue();
     }
 
-    fn report_queue(&self) {
+    /// Reports a change of the queue, which is noted otherwise.
+    pub fn report_queue(&self) {
         self.lifecycle("taskUserMessage", Value::Null);
         let (texts, ids) = {
             let state = self.state();

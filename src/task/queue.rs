@@ -64,6 +64,11 @@ impl MessageQueue {
         self.0.pop_front()
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
         self.0.clear();

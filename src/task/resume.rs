@@ -36,9 +36,12 @@ impl Task {
             Note::Resuming { task, after, removed, kept: rewind.is_some().then_some(api.len()), said: said.clone() }
         });
         let completed = is_completed(&ui);
+        let todos = todo::from_messages(&ui);
+        // Also when there is none: an earlier instance may have had a list.
+        self.emit(TaskEvent::Todos { task: self.id.clone(), items: todos.clone().unwrap_or_default() });
         {
             let mut state = self.state();
-            state.todos = todo::from_messages(&ui);
+            state.todos = todos;
             state.skip_previous_response = ui.last().is_some_and(|last| last.kind == UiKind::Say(Say::CondenseContext));
             state.ui = ui;
             state.api = api;

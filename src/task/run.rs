@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::environment;
-use super::host::Status;
+use super::host::{Status, TaskEvent};
 use super::instance::{AbortReason, Aborted, Task};
 use super::messages::Extra;
 use super::recovery::{Note, RestoredTurn};
@@ -64,6 +64,10 @@ impl Task {
     pub fn start(self: Arc<Self>, text: String, images: Vec<String>) {
         if self.say(Say::Text, Some(text.clone()), &images, None, Extra::default()).is_err() {
             return;
+        }
+        let todos = self.state().todos.clone();
+        if let Some(items) = todos {
+            self.emit(TaskEvent::Todos { task: self.id.clone(), items });
         }
         let content = task_content(&text, &images);
         self.run_after_hooks(text, content);

@@ -257,7 +257,14 @@ pub fn open(
         let serve = async {
             while let Some((command, reply)) = inbox.recv().await {
                 // A caller that went away does not want the reply; the command still counts.
-                let _ = reply.send(manager.execute(command).await);
+                let beside = matches!(command, Command::Condense);
+                let executed = manager.clone();
+                let execution = async move { drop(reply.send(executed.execute(command).await)) };
+                // A model writes the summary: the user can stop that.
+                match beside {
+                    true => manager.services.spawner.spawn(execution),
+                    false => execution.await,
+                }
             }
             manager.close().await;
         };

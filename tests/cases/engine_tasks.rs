@@ -168,7 +168,7 @@ fn a_parent_has_two_user_messages_after_its_subtask() {
     assert_eq!(host.completed(), "Child done.");
     let ask = host.ask("tool");
     host.respond(ask, "yes").unwrap();
-    let parent = subtask(&host, "finished");
+    let parent = parent_of_finished(&host);
     assert_eq!(host.completed(), "All done.");
     place.close();
     let api = api(&place, &parent);
@@ -189,6 +189,14 @@ fn a_parent_has_two_user_messages_after_its_subtask() {
 fn subtask(host: &Host, state: &str) -> String {
     host.until(|event| match &event.event {
         Event::Subtask(subtask) if subtask.state == state => Some(subtask.task.clone()),
+        _ => None,
+    })
+}
+
+/// The parent that goes on after the next subtask that is finished.
+fn parent_of_finished(host: &Host) -> String {
+    host.until(|event| match &event.event {
+        Event::Subtask(subtask) if subtask.state == "finished" => subtask.parent.clone(),
         _ => None,
     })
 }
@@ -216,7 +224,7 @@ fn a_subtask_that_is_cleared_or_deleted_lets_its_parent_go_on() {
         } else {
             host.call(&json!({"type": "task.clear", "session": session})).unwrap();
         }
-        let parent = subtask(&host, "finished");
+        let parent = parent_of_finished(&host);
         assert_eq!(host.completed(), "Without it.");
         place.close();
         let told = api(&place, &parent)[2]["content"][0]["text"].as_str().unwrap().to_owned();

@@ -122,6 +122,7 @@ fn changed_parameters_are_what_the_tool_sees_and_shows(mode: Mode) {
     assert_eq!(seen["parameters"]["path"], "b.txt", "the next hook sees what the one before made of it");
 }
 
+/// parity 02 §2.1: what a hook adds to a task stands in its first message, after the task
 fn a_hook_adds_to_the_task_and_to_results(mode: Mode) {
     let place = mode.play(&script(&[
         (&["<task>\nread\n</task>", "<hook_context>\nOn branch main.\n</hook_context>"], &[], READ),
@@ -144,6 +145,7 @@ fn a_hook_adds_to_the_task_and_to_results(mode: Mode) {
     assert!(input["status"] == "ok" && input["result"].as_str().unwrap().contains("text"), "{input}");
 }
 
+/// parity 02 §2.2: a task that a hook stopped before its first request begins with its text when it is resumed
 fn a_hook_stops_a_task_before_it_begins(mode: Mode) {
     let place = mode.play(&script(&[(&["<task>\nwrite\n</task>"], &[], &done("After all."))]));
     let host = place.host(&[]);
@@ -176,6 +178,7 @@ fn a_result_is_sent_back_three_times_at_most(mode: Mode) {
     assert_eq!(seen, [("1", 0), ("2", 1), ("3", 2)]);
 }
 
+/// parity 02 §16: the host request `hook.run`: its answer, its absence, its error
 fn hooks_of_the_host_are_asked(mode: Mode) {
     let turns = script(&[(&[], &[], WRITE), (&["<reason>\nthe editor says no\n</reason>"], &[], &done("No."))]);
     let hooks = json!([{"event": "PreToolUse", "matcher": "write_to_file", "host": true, "timeout_ms": 50_000}]);
@@ -211,6 +214,7 @@ fn hooks_of_the_host_are_asked(mode: Mode) {
     assert!(warned(&host).unwrap().contains("out of order"));
 }
 
+/// parity 02 §11.2: a hook may ask, and approve if settings let it; never a denied command or a protected file
 #[test]
 fn hooks_ask_and_approve_as_settings_let_them() {
     let asks = r#"echo '{"decision": "ask"}'"#;
@@ -289,6 +293,7 @@ fn a_program_that_closes_its_input_and_forgets_its_children_is_no_trouble() {
     assert!(states(&host).iter().all(|state| state == "passed"));
 }
 
+/// parity 02 §2.3: a stop ends what a hook runs, and is told to the hooks of its event
 #[test]
 fn stop_ends_a_hook_and_is_told_to_others() {
     let place = Mode::InProcess.replay(&[WRITE, &done("End.")]);

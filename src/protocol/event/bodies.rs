@@ -308,7 +308,7 @@ records! {
         reason: String,
     }
 
-    /// A task started another, or went on after it.
+    /// A subtask was started by its parent, or is finished and the parent goes on.
     Subtask / ArchivedSubtask {
         /// Task id.
         task: String,
