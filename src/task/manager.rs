@@ -340,6 +340,8 @@ impl Manager {
     async fn clear(&self) -> Reply {
         let task = self.task()?;
         self.drop_current(&task, "task.canceled").await;
+        // Whoever opens it next finds all of it.
+        task.store.flush().await;
         Ok(Value::Null)
     }
 
