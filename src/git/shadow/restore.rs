@@ -248,7 +248,7 @@ fn put(objects: &Objects, folder: &Folder, name: &[u8], file: &TreeFile) -> Resu
             }
         }
     };
-    let placed = made.and_then(|()| folder.rename(TEMPORARY, name));
+    let placed = made.and_then(|()| folder.replace(TEMPORARY, name));
     if placed.is_err() {
         let _ = folder.remove(TEMPORARY);
     }

@@ -86,7 +86,8 @@ impl Folder {
         Ok(())
     }
 
-    pub(in super::super) fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+    /// Moves a file or link to a name, in the place of whatever file or link has it, at once.
+    pub(in super::super) fn replace(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
         fs::rename(self.at(from)?, self.at(to)?)
     }
 

@@ -77,8 +77,22 @@ impl Folder {
         set_executable(to, fs::fstat(&from)?.st_mode, executable)
     }
 
-    pub(in super::super) fn rename(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+    /// Moves a file or link to a name, in the place of whatever file or link has it, at once.
+    pub(in super::super) fn replace(&self, from: &[u8], to: &[u8]) -> io::Result<()> {
+        // Renaming over a file makes ext4 write the new one to the disk first: milliseconds a file. An exchange does not.
+        #[cfg(target_os = "linux")]
+        if self.exchange(from, to).is_ok() {
+            return self.remove(from).inspect_err(|_| {
+                // A folder has come to stand there in the meantime: it goes back.
+                let _ = self.exchange(from, to);
+            });
+        }
         Ok(fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn exchange(&self, one: &[u8], other: &[u8]) -> io::Result<()> {
+        Ok(fs::renameat_with(&self.0, one, &self.0, other, fs::RenameFlags::EXCHANGE)?)
     }
 
     /// Removes a file or link.
