@@ -89,6 +89,8 @@ mod stub;
 mod task_checkpoints;
 #[path = "cases/task_condense.rs"]
 mod task_condense;
+#[path = "cases/task_diff.rs"]
+mod task_diff;
 #[path = "cases/task_events.rs"]
 mod task_events;
 #[path = "cases/task_turns.rs"]

@@ -5,6 +5,7 @@
 //! environment and the home folder; everything below gets values.
 
 mod attachment;
+mod changes;
 mod channel;
 mod checkpoints;
 mod client;

@@ -14,7 +14,7 @@ use super::core::{Core, SESSION_LIMIT, Session};
 use super::journal::Entry;
 use super::link::{Detached, Link};
 use super::session_host::AskState;
-use super::{checkpoints, completion, settings, tasks};
+use super::{changes, checkpoints, completion, settings, tasks};
 use crate::protocol::event::{Event, RequestDone, RequestFailed};
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::ids::SessionId;
@@ -266,7 +266,7 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
             let proceed = r.action == TerminalAction::Continue;
             command(core, client, r.session, Command::Terminal { proceed })
         }
-        Request::TaskDiff(diff) => task_diff(core, client, diff),
+        Request::TaskDiff(diff) => changes::diff(core, client, diff),
         Request::DryRunApply(r) => {
             let selection = Selection { files: r.files, hunks: r.hunks };
             command(core, client, r.session, Command::ApplyCollected(selection))
@@ -389,19 +389,6 @@ fn no_profile(name: &str, place: &str) -> RequestFailed {
 /// The `ts` of the message of this id; one that no message has, if the number is none.
 fn message_ts(id: u64) -> i64 {
     i64::try_from(id).unwrap_or(-1)
-}
-
-fn task_diff(core: &Arc<Core>, client: &Attachment, diff: request::TaskDiff) -> Execution {
-    if let Some(place) =
-        [("from", &diff.from), ("to", &diff.to)].iter().find_map(|(name, id)| id.as_ref().and(Some(name)))
-    {
-        return not_supported(&format!("task.diff.{place}")).into();
-    }
-    match (diff.session, diff.task) {
-        (Some(session), _) => command(core, client, session, Command::Diff { files: diff.files }),
-        (None, Some(task)) => later(core, move |core| tasks::diff(core, &task, &diff.files)),
-        (None, None) => Err(stale("session")).into(),
-    }
 }
 
 fn no_mode(slug: &str, place: &str) -> RequestFailed {

@@ -8,20 +8,30 @@ use serde_json::{Value, json};
 
 use super::attachment::Attachment;
 use super::core::Core;
-use super::router::{Outcome, command_failed};
+use super::router::{Outcome, command_failed, stale};
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
+use crate::protocol::ids::SessionId;
 use crate::protocol::request::{ExportFormat, TaskDelete, TaskExport, TaskList};
-use crate::task::changes;
+use crate::task::TaskView;
+use crate::task::checkpoints::StoredTask;
 use crate::task::history::HistoryItem;
 use crate::task::host::TaskHistory;
-use crate::task::session::Command;
+use crate::task::session::{Command, CommandError, Reply};
 use crate::task::{export, stored};
 
 const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 /// Tasks of one request that are deleted at once (spec 02 §2.3).
 const BATCH: usize = 20;
+
+/// Where a task is.
+pub enum Found {
+    /// On the stack of a session.
+    Running(TaskView),
+    /// Only in its folder.
+    Stored(String),
+}
 
 /// One page of the history; the cursor is the number of entries before it.
 pub fn list(core: &Core, list: &TaskList) -> Outcome {
@@ -127,12 +137,33 @@ fn is_favourite(item: &HistoryItem) -> bool {
     item.other.get("isFavorited") == Some(&Value::Bool(true))
 }
 
-/// What a stored task changed, or what its dry run has collected.
-pub fn diff(core: &Core, task: &str, files: &[String]) -> Outcome {
-    let item = core.history.get(task).ok_or_else(|| unknown(task))?;
+/// The task that a request is about: the current one of a session, or the one it names.
+pub fn find(
+    core: &Arc<Core>,
+    client: &Attachment,
+    session: Option<SessionId>,
+    task: Option<String>,
+) -> Result<Found, RequestFailed> {
+    if let Some(id) = session {
+        let session = core.session(id, client).ok_or_else(|| stale("session"))?;
+        let view = session.handle.current().ok_or_else(|| command_failed(CommandError::NoTask))?;
+        return Ok(Found::Running(view));
+    }
+    let task = task.unwrap_or_default();
+    if core.history.get(&task).is_none() {
+        return Err(unknown(&task));
+    }
+    Ok(core.running(&task).map_or(Found::Stored(task), Found::Running))
+}
+
+/// Looks at a stored task with its folders.
+pub fn of_stored(core: &Core, task: &str, look: impl FnOnce(&StoredTask) -> Reply) -> Outcome {
     let folder = folder(core, task)?;
-    let workspace = PathBuf::from(item.workspace.unwrap_or_default());
-    changes::stored(&folder, &workspace, files).map_err(|cause| RequestFailed::new(ErrorKind::Io, cause))
+    let workspace = core.history.get(task).and_then(|item| item.workspace).map(PathBuf::from);
+    let workspace = workspace.ok_or_else(|| unknown(task))?;
+    let (storage, home) = (&core.storage, core.home());
+    let stored = StoredTask { id: task, folder: &folder, storage, workspace: &workspace, home };
+    look(&stored).map_err(command_failed)
 }
 
 /// The task's folder. An id is one path component; a history file that says otherwise is not followed.

@@ -154,7 +154,6 @@ impl Manager {
                 self.task()?.replace_pending_todos(todos);
                 Ok(Value::Null)
             }
-            Command::Diff { files } => self.diff(files).await,
             Command::ApplyCollected(selection) => self.apply_collected(selection).await,
             Command::DropCollected(selection) => self.drop_collected(selection).await,
             Command::RestoreCheckpoint { checkpoint, with_conversation } => {

@@ -117,12 +117,7 @@ pub enum Command {
     SetTodos(Value),
     /// `condenseTaskContextRequest`.
     Condense,
-    /// What the current task changed, in all files or those named. Result: `{dry_run, files, added, removed}`.
-    Diff {
-        /// Files by the names of an earlier result; none: all.
-        files: Vec<String>,
-    },
-    /// Makes edits that a dry run has collected. Result: `{applied, conflicts, left}`.
+    /// Makes edits that a dry run has collected. Result: `{applied, conflicts, left, checkpoint?}`.
     ApplyCollected(Selection),
     /// Drops edits that a dry run has collected. Result: `{dropped, left}`.
     DropCollected(Selection),

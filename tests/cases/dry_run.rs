@@ -1,4 +1,4 @@
-//! Dry runs and cumulative diffs: what a task changes is shown, and what a dry run collects reaches the files only when told.
+//! Dry runs: what one collects is shown, and reaches the files only when told.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 use lapce_ai::protocol::event::Event;
 use serde_json::{Value, json};
 
-use crate::harness::{Host, Mode, Place, both, done};
+use crate::harness::{Host, Mode, Place, both, done, script};
 
 both! {
     a_dry_run_changes_nothing_until_files_and_hunks_are_applied,
     conflicts_are_reported_by_hunk_and_nothing_is_lost,
     a_dry_run_survives_its_engine,
     commands_of_a_dry_run_are_asked_for_and_told_what_they_saw,
-    the_diff_of_an_ordinary_task_begins_with_its_first_change,
+    applying_is_undone_by_checkpoints,
     what_is_not_collected_is_refused,
     subtasks_collect_into_the_same_dry_run,
 }
 
-fn write(path: &str, content: &str) -> String {
+pub fn write(path: &str, content: &str) -> String {
     let lines = content.lines().count();
     format!(
         "<write_to_file>\n<path>{path}</path>\n<content>\n{content}\n</content>\n<line_count>{lines}</line_count>\n</write_to_file>"
     )
 }
 
-fn replace(path: &str, search: &str, replace: &str) -> String {
+pub fn replace(path: &str, search: &str, replace: &str) -> String {
     format!(
         "<apply_diff>\n<path>{path}</path>\n<diff>\n<<<<<<< SEARCH\n{search}\n=======\n{replace}\n>>>>>>> REPLACE\n</diff>\n</apply_diff>"
     )
@@ -57,7 +57,7 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn numbers() -> String {
+pub fn numbers() -> String {
     (1..=40).map(|line| format!("line {line}\r\n")).collect()
 }
 
@@ -71,11 +71,11 @@ fn start_dry(host: &Host<'_>, place: &Place, settings: Value) -> (u64, String) {
     (started["session"].as_u64().unwrap(), started["task"].as_str().unwrap().to_owned())
 }
 
-fn diff(host: &Host<'_>, session: u64) -> Value {
+pub fn diff(host: &Host<'_>, session: u64) -> Value {
     host.call(&json!({"type": "task.diff", "session": session})).unwrap()
 }
 
-fn file<'a>(diff: &'a Value, path: &str) -> &'a Value {
+pub fn file<'a>(diff: &'a Value, path: &str) -> &'a Value {
     let files = diff["files"].as_array().unwrap();
     files.iter().find(|file| file["path"] == path).unwrap_or_else(|| panic!("no {path} in {diff:#}"))
 }
@@ -251,42 +251,6 @@ fn commands_of_a_dry_run_are_asked_for_and_told_what_they_saw(mode: Mode) {
     place.close();
 }
 
-/// parity 02 §15.7: the cumulative diff counts from the state before the first change, also after a restart
-fn the_diff_of_an_ordinary_task_begins_with_its_first_change(mode: Mode) {
-    let place = mode.replay(&[
-        &replace("a.txt", "line 3", "first"),
-        &replace("a.txt", "first", "second"),
-        &write("b.txt", "new"),
-        &write("c.txt", "kept"),
-        &done("finished"),
-    ]);
-    fs::write(place.workspace.join("a.txt"), numbers()).unwrap();
-    fs::write(place.workspace.join("c.txt"), "kept\n").unwrap();
-    let host = place.host(&[]);
-    let settings = json!({"autoApprovalEnabled": true});
-    let session = host.start_with("go", settings);
-    host.completed();
-    let changed = diff(&host, session);
-    assert_eq!(changed["dry_run"], false);
-    let text = file(&changed, "a.txt")["hunks"][0]["text"].as_str().unwrap();
-    assert!(text.contains("-line 3\r\n+second\r\n"), "{text}");
-    assert_eq!(file(&changed, "b.txt")["status"], "added");
-    assert_eq!((&changed["added"], &changed["removed"]), (&json!(2), &json!(1)), "{changed:#}");
-    fs::remove_file(place.workspace.join("a.txt")).unwrap();
-    let only = host.call(&json!({"type": "task.diff", "session": session, "files": ["a.txt"]})).unwrap();
-    assert_eq!(file(&only, "a.txt")["status"], "deleted");
-    assert_eq!(only["files"].as_array().unwrap().len(), 1);
-    let task = host.events().into_iter().find_map(|event| match event.event {
-        Event::Diff(diff) => Some(diff.task),
-        _ => None,
-    });
-    drop(host);
-    let place = place.reopened(&[]);
-    let stored = place.host(&[]).call(&json!({"type": "task.diff", "task": task.unwrap()})).unwrap();
-    assert_eq!(stored["files"].as_array().unwrap().len(), 2);
-    place.close();
-}
-
 fn what_is_not_collected_is_refused(mode: Mode) {
     let place = mode.replay(&[&write("a.txt", "one"), &done("finished")]);
     let host = place.host(&[]);
@@ -323,4 +287,87 @@ fn subtasks_collect_into_the_same_dry_run(mode: Mode) {
     let text = file(&diff(&host, session), "a.txt")["hunks"][0]["text"].as_str().unwrap().to_owned();
     assert!(text.starts_with("+two"), "{text}");
     place.close();
+}
+
+/// parity 02 §15.5: what was applied is undone like a restore; collected edits alone make no checkpoint
+fn applying_is_undone_by_checkpoints(mode: Mode) {
+    let place = mode.replay(&[
+        &replace("a.txt", "old", "new"),
+        &write("b.txt", "made"),
+        "<execute_command>\n<command>echo run > c.txt</command>\n</execute_command>",
+        &done("finished"),
+    ]);
+    fs::write(place.workspace.join("a.txt"), "old\n").unwrap();
+    let host = place.host(&[]);
+    let (session, _) = start_dry(&host, &place, json!({}));
+    let ask = host.ask("command");
+    let checkpoints = || {
+        let listed = host.call(&json!({"type": "checkpoint.list", "session": session})).unwrap();
+        listed["checkpoints"].as_array().unwrap().clone()
+    };
+    assert_eq!(checkpoints(), [] as [Value; 0], "edits that change no file");
+    host.respond(ask, "yes").unwrap();
+    assert_eq!(host.completed(), "finished");
+    assert_eq!(checkpoints().len(), 1, "the command changed a file");
+    let before = tree(&place.workspace);
+
+    let applied = host.call(&json!({"type": "dry_run.apply", "session": session})).unwrap();
+    let after = tree(&place.workspace);
+    assert_eq!((before.len(), after.len()), (2, 3));
+    let checkpoint = &checkpoints()[1];
+    assert_eq!((&checkpoint["checkpoint"], &checkpoint["suppressed"]), (&applied["checkpoint"], &json!(true)));
+    for expected in [&before, &after] {
+        host.call(&json!({"type": "checkpoint.undo", "session": session})).unwrap();
+        assert_eq!(&tree(&place.workspace), expected);
+    }
+    let restore =
+        json!({"type": "checkpoint.restore", "session": session, "checkpoint": applied["checkpoint"], "mode": "files"});
+    host.call(&restore).unwrap();
+    assert_eq!(tree(&place.workspace), before);
+    // Nothing is left to apply, and nothing is saved for that.
+    let count = checkpoints().len();
+    let again = host.call(&json!({"type": "dry_run.apply", "session": session})).unwrap();
+    assert_eq!((&again["applied"], &again["checkpoint"], checkpoints().len()), (&json!([]), &Value::Null, count));
+    place.close();
+}
+
+/// parity 02 §15: a dry run whose engine is killed goes on collecting, with what it had
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_dry_run_goes_on_collecting() {
+    use crate::served::Served;
+    use lapce_ai::engine::Client;
+
+    const ID: &str = "00112233445566778899aabbccddee78";
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let (turns, workspace) = (root.join("transcript.jsonl"), root.join("workspace"));
+    fs::create_dir(&workspace).unwrap();
+    fs::write(&turns, script(&[&write("a.txt", "one"), &replace("a.txt", "one", "two")])).unwrap();
+    let served = Served::start(&root, &json!({"apiProvider": "replay", "replayFile": turns, "writeDelayMs": 0}), &[]);
+    let site = served.site.clone();
+    let host = Host::new(Client::attach(site.options(Some(ID))).unwrap(), &workspace);
+    let start = json!({"type": "task.start", "workspace": workspace, "text": "go", "dry_run": true});
+    let session = host.call(&start).unwrap()["session"].as_u64().unwrap();
+    host.respond(host.ask("tool"), "yes").unwrap();
+    let ask = host.until(|received| match &received.event {
+        Event::Ask(ask) if ask.tool.as_deref() == Some("appliedDiff") => Some(received.about),
+        _ => None,
+    });
+    served.kill();
+    drop(host);
+    // The next engine's model begins at the first turn again.
+    fs::write(&turns, script(&[&done("finished")])).unwrap();
+    let served = site.serve(&["--resume"]).unwrap_or_else(|(code, said)| panic!("{code:?}: {said}"));
+    let host = Host::new(Client::attach(site.options(Some(ID))).unwrap(), &workspace);
+    host.respond(ask, "yes").unwrap();
+    assert_eq!(host.completed(), "finished");
+    let collected = diff(&host, session);
+    let text = file(&collected, "a.txt")["hunks"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("+two"), "{text}");
+    assert!(tree(&workspace).is_empty());
+    host.call(&json!({"type": "dry_run.apply", "session": session})).unwrap();
+    assert_eq!(fs::read_to_string(workspace.join("a.txt")).unwrap().trim_end(), "two");
+    drop(host);
+    served.terminate();
 }

@@ -340,8 +340,8 @@ records! {
         action: TerminalAction,
     }
 
-    /// What a task changed, or what its dry run has collected: `{dry_run, files, added, removed}`. Exactly one of `session`
-    /// and `task` is given.
+    /// What a task changed, or what its dry run has collected: `{dry_run, from?, to?, files, added, removed}`. Exactly one of
+    /// `session` and `task` is given.
     #[serde(deny_unknown_fields)]
     TaskDiff / ArchivedTaskDiff {
         /// Session whose current task is meant.
@@ -350,7 +350,7 @@ records! {
         /// Id of a stored task.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<String>,
-        /// Checkpoint to begin with; absent: the state before the task's first change.
+        /// Checkpoint to begin with; absent: the state in which the task began.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
         /// Checkpoint to end with; absent: the state now.
@@ -361,7 +361,8 @@ records! {
         files: Vec<String>,
     }
 
-    /// Makes edits that a dry run has collected: `{applied, conflicts, left}`. With neither files nor hunks, all of them.
+    /// Makes edits that a dry run has collected: `{applied, conflicts, left, checkpoint?}`. With neither files nor hunks, all
+    /// of them.
     #[serde(deny_unknown_fields)]
     DryRunApply / ArchivedDryRunApply {
         /// Session.

@@ -23,8 +23,14 @@ pub struct Selection {
     pub hunks: Vec<String>,
 }
 
+/// Collected edits that are meant.
+pub(in crate::task) struct Chosen {
+    dry_run: Arc<DryRun>,
+    files: Vec<ChosenFile>,
+}
+
 /// What is meant of one file.
-struct Chosen {
+struct ChosenFile {
     path: PathBuf,
     /// All of it, or these hunks.
     hunks: Option<HashSet<String>>,
@@ -65,15 +71,22 @@ struct Plan {
     conflicts: Vec<(Option<String>, Obstacle)>,
 }
 
+impl Chosen {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+}
+
 impl Changes {
-    /// Applies the selection.
+    /// Applies what was chosen: `{applied, conflicts, left}`.
     ///
     /// # Errors
-    /// A text: there is no dry run, its list cannot be used, or something selected is not collected; nothing is changed then.
-    pub async fn apply_collected(self: &Arc<Self>, selection: Selection) -> Result<Value, String> {
-        let (dry_run, chosen) = self.choose(selection).await?;
+    /// A text: what is left cannot be read.
+    pub async fn apply_collected(self: &Arc<Self>, chosen: Chosen) -> Result<Value, String> {
+        let Chosen { dry_run, files } = chosen;
         let (mut applied, mut conflicts) = (Vec::new(), Vec::new());
-        for chosen in chosen {
+        for chosen in files {
             let path = chosen.path.clone();
             let Some(change) = dry_run.get(self.cwd(), &path) else { continue };
             let shown = change.path.clone();
@@ -92,19 +105,19 @@ impl Changes {
             }
         }
         self.report_collected();
-        Ok(json!({"applied": applied, "conflicts": conflicts, "left": self.report(Vec::new()).await?}))
+        Ok(json!({"applied": applied, "conflicts": conflicts, "left": self.left().await?}))
     }
 
-    /// Drops the selection.
+    /// Drops what was chosen: `{dropped, left}`.
     ///
     /// # Errors
-    /// As [`Changes::apply_collected`].
-    pub async fn drop_collected(self: &Arc<Self>, selection: Selection) -> Result<Value, String> {
-        let (dry_run, chosen) = self.choose(selection).await?;
+    /// A text: the list cannot be stored, or what is left cannot be read.
+    pub async fn drop_collected(self: &Arc<Self>, chosen: Chosen) -> Result<Value, String> {
+        let Chosen { dry_run, files } = chosen;
         let cwd = self.cwd().to_owned();
         let work = move || {
             let mut dropped = Vec::new();
-            for chosen in chosen {
+            for chosen in files {
                 let _changing = dry_run.change()?;
                 let Some(change) = dry_run.get(&cwd, &chosen.path) else { continue };
                 let after = chosen.hunks.and_then(|hunks| {
@@ -119,20 +132,29 @@ impl Changes {
         };
         let dropped = tokio::task::spawn_blocking(work).await.map_err(|stopped| stopped.to_string())??;
         self.report_collected();
-        Ok(json!({"dropped": dropped, "left": self.report(Vec::new()).await?}))
+        Ok(json!({"dropped": dropped, "left": self.left().await?}))
     }
 
     /// The files and hunks that are meant.
-    async fn choose(self: &Arc<Self>, selection: Selection) -> Result<(Arc<DryRun>, Vec<Chosen>), String> {
+    ///
+    /// # Errors
+    /// A text: there is no dry run, its list cannot be used, or something selected is not collected.
+    pub async fn choose(self: &Arc<Self>, selection: Selection) -> Result<Chosen, String> {
         let dry_run = self.dry_run().cloned().ok_or("the task is no dry run")?;
-        let (changes, found) = (self.clone(), dry_run.clone());
-        let work = move || choose(&found, changes.cwd(), selection);
-        let chosen = tokio::task::spawn_blocking(work).await.map_err(|stopped| stopped.to_string())??;
-        Ok((dry_run, chosen))
+        let changes = self.clone();
+        let work = move || Ok(Chosen { files: choose(&dry_run, changes.cwd(), selection)?, dry_run });
+        tokio::task::spawn_blocking(work).await.map_err(|stopped| stopped.to_string())?
     }
 
-    async fn apply_file(&self, dry_run: &Arc<DryRun>, chosen: Chosen, change: Change) -> Result<Plan, String> {
-        let Chosen { path, hunks } = chosen;
+    /// What is still collected.
+    async fn left(self: &Arc<Self>) -> Result<Value, String> {
+        let changes = self.clone();
+        let work = move || changes.collected(&[]).unwrap_or_else(|| Ok(Value::Null));
+        tokio::task::spawn_blocking(work).await.map_err(|stopped| stopped.to_string())?
+    }
+
+    async fn apply_file(&self, dry_run: &Arc<DryRun>, chosen: ChosenFile, change: Change) -> Result<Plan, String> {
+        let ChosenFile { path, hunks } = chosen;
         if change.before != Content::Absent {
             self.settle_document(&path).await.map_err(|error| error.to_string())?;
         }
@@ -159,7 +181,7 @@ impl Changes {
     }
 }
 
-fn choose(dry_run: &DryRun, cwd: &Path, selection: Selection) -> Result<Vec<Chosen>, String> {
+fn choose(dry_run: &DryRun, cwd: &Path, selection: Selection) -> Result<Vec<ChosenFile>, String> {
     dry_run.change().map(drop)?;
     let Selection { files, hunks } = selection;
     let all = files.is_empty() && hunks.is_empty();
@@ -177,9 +199,9 @@ fn choose(dry_run: &DryRun, cwd: &Path, selection: Selection) -> Result<Vec<Chos
             _ => HashSet::new(),
         };
         if all || named {
-            chosen.push(Chosen { path, hunks: None });
+            chosen.push(ChosenFile { path, hunks: None });
         } else if !own.is_empty() {
-            chosen.push(Chosen { path, hunks: Some(own) });
+            chosen.push(ChosenFile { path, hunks: Some(own) });
         }
     }
     match (unknown_files.into_iter().min(), unknown_hunks.into_iter().min()) {

@@ -21,6 +21,8 @@ pub(in crate::task) enum Content {
     Absent,
     /// Its bytes.
     Bytes(Vec<u8>),
+    /// It is no text, and its bytes are not at hand.
+    Binary,
     /// It could not be read, or is too large to be kept.
     Unknown,
 }
@@ -57,7 +59,7 @@ impl Content {
         match self {
             Content::Absent => Some(""),
             Content::Bytes(bytes) => std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')),
-            Content::Unknown => None,
+            Content::Binary | Content::Unknown => None,
         }
     }
 }
@@ -84,7 +86,7 @@ impl Blobs {
     pub fn keep(&self, path: &Path, content: &Content) -> io::Result<Kept> {
         let bytes = match content {
             Content::Absent => return Ok(Kept::Absent),
-            Content::Unknown => return Ok(Kept::Nothing),
+            Content::Binary | Content::Unknown => return Ok(Kept::Nothing),
             Content::Bytes(bytes) => bytes,
         };
         let mut name: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();

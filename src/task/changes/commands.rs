@@ -1,4 +1,4 @@
-//! The commands of a host about changes: `task.diff`, `dry_run.apply`, `dry_run.drop`, and how a dry run begins.
+//! The commands of a host about a dry run, `dry_run.apply` and `dry_run.drop`, and how one begins.
 
 use std::sync::Arc;
 
@@ -9,19 +9,23 @@ use crate::task::manager::Manager;
 use crate::task::session::{CommandError, Reply};
 
 impl Manager {
-    /// What the current task changed.
-    pub async fn diff(&self, files: Vec<String>) -> Reply {
-        self.changing()?.changes.report(files).await.map_err(CommandError::Invalid)
-    }
-
-    /// Collected edits go to the files.
+    /// Collected edits go to the files, which `checkpoint.undo` takes back.
     pub async fn apply_collected(&self, selection: Selection) -> Reply {
-        self.changing()?.changes.apply_collected(selection).await.map_err(CommandError::Invalid)
+        let task = self.changing()?;
+        let chosen = task.changes.choose(selection).await.map_err(CommandError::Invalid)?;
+        let before = if chosen.is_empty() { None } else { task.checkpoint_undoable().await };
+        let mut reply = task.changes.apply_collected(chosen).await.map_err(CommandError::Damaged)?;
+        if let Some(before) = before {
+            reply["checkpoint"] = before.to_string().into();
+        }
+        Ok(reply)
     }
 
     /// Collected edits are dropped.
     pub async fn drop_collected(&self, selection: Selection) -> Reply {
-        self.changing()?.changes.drop_collected(selection).await.map_err(CommandError::Invalid)
+        let task = self.changing()?;
+        let chosen = task.changes.choose(selection).await.map_err(CommandError::Invalid)?;
+        task.changes.drop_collected(chosen).await.map_err(CommandError::Damaged)
     }
 
     fn changing(&self) -> Result<Arc<Task>, CommandError> {

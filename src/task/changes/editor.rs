@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::blobs::Content;
 use super::dry_run::{DryRun, real};
 use super::originals::Originals;
-use super::report::{self, Counts};
+use super::report::Counts;
 use crate::edit::diagnostics::FileDiagnostics;
 use crate::edit::document::Form;
 use crate::edit::view::{Editor, EditorError, Proposal};
@@ -64,14 +64,13 @@ impl Changes {
         self.dry_run.get()
     }
 
-    /// The answer to `task.diff`.
-    pub async fn report(self: &Arc<Self>, files: Vec<String>) -> Result<Value, String> {
-        let changes = self.clone();
-        let work = move || match changes.dry_run() {
-            Some(dry_run) => dry_run.report(&changes.cwd, &files),
-            None => Ok(report::report(changes.originals.changes(&changes.cwd), &files, false)),
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|stopped| stopped.to_string())?
+    /// The collected edits of a dry run as `task.diff` shows them. Blocking.
+    pub(super) fn collected(&self, files: &[String]) -> Option<Result<Value, String>> {
+        self.dry_run().map(|dry_run| dry_run.report(&self.cwd, files))
+    }
+
+    pub(super) fn originals(&self) -> &Originals {
+        &self.originals
     }
 
     pub(super) fn cwd(&self) -> &Path {

@@ -2,7 +2,8 @@
 //!
 //! [`Changes`] is the editor of a task. Before the engine changes a file for the first time, its [`originals`] get the file
 //! as it is. In a [`dry_run`] nothing is changed: the new texts are collected beside the task, and are read in place of the
-//! files until they are [applied](apply) or dropped. [`report`] words neither; it counts and shows hunks.
+//! files until they are [applied](apply) or dropped. Both, and what checkpoints know, are shown as [hunks](report) by
+//! `task.diff` ([`cumulative`]).
 //!
 //! Everything is kept in the task's folder and outlives the engine. Nothing here asks the user or knows the loop.
 
@@ -10,6 +11,7 @@ mod apply;
 mod approval;
 mod blobs;
 mod commands;
+mod cumulative;
 mod dry_run;
 mod editor;
 mod originals;
@@ -17,7 +19,7 @@ mod report;
 mod shared;
 
 pub use apply::Selection;
-pub use report::stored;
+pub use cumulative::diff_stored;
 
 pub(super) use approval::adjust;
 pub(super) use editor::Changes;

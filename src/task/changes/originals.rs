@@ -97,10 +97,10 @@ impl Originals {
         changed.map(|(path, counts)| (super::report::shown(cwd, path), *counts)).collect()
     }
 
-    /// The originals beside the files as they are now. Blocking.
+    /// The originals beside the files as they are now, if these differ. Blocking.
     pub fn changes<'a>(&'a self, cwd: &'a Path) -> impl Iterator<Item = Change> + 'a {
         let files = self.state().files.clone();
-        files.into_iter().map(|(path, kept)| self.change(cwd, &path, &kept))
+        files.into_iter().map(|(path, kept)| self.change(cwd, &path, &kept)).filter(Change::differs)
     }
 
     fn change(&self, cwd: &Path, path: &Path, kept: &Kept) -> Change {

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::blobs::Content;
-use super::dry_run::DryRun;
-use super::originals::Originals;
 use crate::edit::hunks::{Diff, Hunk};
 use crate::workspace::paths;
 
@@ -45,9 +43,14 @@ impl Change {
         self.texts().map(|(before, after)| Diff::new(&self.path, before, after))
     }
 
+    /// Whether it differs, or may: of two contents nobody knows, nobody knows that.
+    pub fn differs(&self) -> bool {
+        self.before != self.after || matches!(self.before, Content::Unknown | Content::Binary)
+    }
+
     /// How much it differs.
     pub fn counts(&self) -> Counts {
-        if self.before == self.after && self.before != Content::Unknown {
+        if !self.differs() {
             return Counts::default();
         }
         let (added, removed) = self.diff().map_or((0, 0), |diff| diff.counts());
@@ -99,13 +102,13 @@ fn hunk_json(hunk: &Hunk) -> Value {
     })
 }
 
-/// The answer to `task.diff`: the files that differ, all or those named.
+/// The answer to `task.diff`: the changes of all files, or of those named.
 pub(super) fn report(changes: impl Iterator<Item = Change>, files: &[String], is_dry_run: bool) -> Value {
     let mut room = MAX_TEXT;
     let (mut added, mut removed) = (0, 0);
     let wanted = |change: &Change| files.is_empty() || files.contains(&change.path);
-    let differs = changes.filter(wanted).filter(|change| change.counts().differs);
-    let shown: Vec<Value> = differs
+    let shown: Vec<Value> = changes
+        .filter(wanted)
         .map(|change| {
             let file = change.to_json(&mut room);
             added += file["added"].as_u64().unwrap_or(0);
@@ -114,17 +117,6 @@ pub(super) fn report(changes: impl Iterator<Item = Change>, files: &[String], is
         })
         .collect();
     json!({ "dry_run": is_dry_run, "files": shown, "added": added, "removed": removed })
-}
-
-/// The answer to `task.diff` for a stored task: its folder, and the workspace it was started in. Blocking.
-///
-/// # Errors
-/// The collected edits of a dry run cannot be read; the text names them.
-pub fn stored(folder: &Path, cwd: &Path, files: &[String]) -> Result<Value, String> {
-    match DryRun::begun_by(folder) {
-        Some(root) => DryRun::of(&root).report(cwd, files),
-        None => Ok(report(Originals::of(folder).changes(cwd), files, false)),
-    }
 }
 
 /// A path as people read it: relative to the workspace with forward slashes, or absolute.

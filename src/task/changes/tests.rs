@@ -19,16 +19,18 @@ fn the_first_original_stays_and_outlives_the_engine() {
     let originals = Originals::of(&task);
     originals.record(&file, &bytes("one\n"));
     originals.record(&file, &bytes("never\n"));
-    originals.record(&root.join("w/new"), &Content::Absent);
+    originals.record(&root.join("w/gone"), &bytes("x"));
+    originals.record(&root.join("w/never"), &Content::Absent);
     drop(originals);
     let originals = Originals::of(&task);
     let changes: Vec<_> = originals.changes(&root.join("w")).collect();
     assert_eq!((changes[0].path.as_str(), &changes[0].before), ("a.txt", &bytes("one\n")));
-    assert_eq!((changes[1].path.as_str(), &changes[1].after), ("new", &Content::Absent));
+    assert_eq!((changes[1].path.as_str(), &changes[1].after), ("gone", &Content::Absent));
+    assert_eq!(changes.len(), 2, "a file that came and went has not changed");
     let counts = originals.counts(&root.join("w"), &file);
     assert_eq!(
         counts.iter().map(|(path, c)| (path.as_str(), c.added, c.removed)).collect::<Vec<_>>(),
-        [("a.txt", 1, 0)]
+        [("a.txt", 1, 0), ("gone", 0, 1)]
     );
 }
 

@@ -15,9 +15,11 @@ mod record;
 mod restore;
 mod save;
 mod service;
+mod undoable;
 mod view;
 
 pub(super) use restore::{Target, TargetConversation};
 pub(super) use save::Saving;
 pub(super) use service::Checkpoints;
+pub(super) use view::{Comparison, compare_stored};
 pub use view::{DiffPoints, StoredTask, diff_stored, list_stored};

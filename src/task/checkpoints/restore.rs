@@ -259,7 +259,7 @@ impl Task {
         tokio::task::spawn_blocking(move || Record::read(&folder)).await.ok().flatten()
     }
 
-    async fn write_record(&self, record: Record) -> Result<(), String> {
+    pub(super) async fn write_record(&self, record: Record) -> Result<(), String> {
         let folder = self.store.folder().to_owned();
         let tag = (self.services.surroundings.new_id)();
         let written = tokio::task::spawn_blocking(move || record.write(&folder, &tag)).await;

@@ -34,7 +34,13 @@ impl Task {
             self.turn().checkpointed = true;
             return Ok(());
         }
-        let saved = self.unless_aborted(self.save_checkpoint(Saving { force: true, suppress: false })).await?;
+        // The edits of a dry run change no file; what its commands changed is saved with the completion.
+        let is_dry_run = self.is_dry_run();
+        if is_dry_run && tool != AttemptCompletion {
+            return Ok(());
+        }
+        let saving = Saving { force: !is_dry_run, suppress: false };
+        let saved = self.unless_aborted(self.save_checkpoint(saving)).await?;
         self.turn().checkpointed = saved;
         Ok(())
     }
@@ -53,7 +59,7 @@ impl Task {
     /// Saves the state of the workspace; false when that failed, which turns checkpoints off.
     async fn save_checkpoint(&self, saving: Saving) -> bool {
         match self.try_checkpoint(saving).await {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(error) => {
                 self.without_checkpoints(&error);
                 false
@@ -61,7 +67,8 @@ impl Task {
         }
     }
 
-    async fn try_checkpoint(&self, saving: Saving) -> Result<(), Unavailable> {
+    /// `None`: nothing has changed, and nothing was saved.
+    pub(super) async fn try_checkpoint(&self, saving: Saving) -> Result<Option<Commit>, Unavailable> {
         let turn = self.checkpoint_turn().await?;
         let message = self.checkpoint_message();
         let (_turn, saved) = turn
@@ -72,10 +79,10 @@ impl Task {
             })
             .await?;
         // Still in turn: checkpoints are told in the order in which they were made.
-        if let Some((from, to)) = saved {
+        Ok(saved.map(|(from, to)| {
             self.say_checkpoint(&from, &to, saving.suppress);
-        }
-        Ok(())
+            to
+        }))
     }
 
     /// What the commit says.

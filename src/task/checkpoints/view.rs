@@ -10,6 +10,7 @@ use super::service;
 use crate::git::{ChangeStatus, Commit, FileChange, Shadow, ShadowError};
 use crate::protocol::message::{Say, UiKind, UiMessage};
 use crate::task::TaskView;
+use crate::task::instance::Task;
 use crate::task::session::{CommandError, Reply};
 
 /// Bytes of file contents in one answer; files beyond them are listed without.
@@ -22,6 +23,13 @@ pub struct DiffPoints {
     pub from: Option<String>,
     /// The later one; absent: the workspace as it is.
     pub to: Option<String>,
+}
+
+impl DiffPoints {
+    /// Whether the host named one.
+    pub fn is_named(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
 }
 
 impl TaskView {
@@ -37,17 +45,29 @@ impl TaskView {
     /// # Errors
     /// Checkpoints are off for this task, or it has no such checkpoint.
     pub async fn checkpoint_diff(&self, points: DiffPoints) -> Reply {
-        let task = self.task();
-        let (from, to) = resolve(&task.state().ui, points)?;
-        let turn = task
-            .checkpoint_turn()
-            .await
-            .map_err(|error| CommandError::NoCheckpoints(task.explain_unavailable(&error)))?;
-        let (_turn, answer) = turn
-            .work(move |open| Ok(changes(&open.shadow, from, to)))
-            .await
-            .map_err(|error| CommandError::NoCheckpoints(task.explain_unavailable(&error)))?;
-        answer.map_err(compared_badly)
+        self.task().compare(points).await.map(Comparison::into_json)
+    }
+}
+
+/// Two points and what differs between them.
+pub(in crate::task) struct Comparison {
+    /// The earlier one.
+    pub from: Commit,
+    /// The later one; absent: the workspace as it is.
+    pub to: Option<Commit>,
+    /// Files, sorted by path.
+    pub files: Vec<FileChange>,
+}
+
+impl Task {
+    /// As [`TaskView::checkpoint_diff`].
+    pub async fn compare(&self, points: DiffPoints) -> Result<Comparison, CommandError> {
+        let (from, to) = resolve(&self.state().ui, points)?;
+        let unavailable = |error| CommandError::NoCheckpoints(self.explain_unavailable(&error));
+        let turn = self.checkpoint_turn().await.map_err(unavailable)?;
+        let work = turn.work(move |open| Ok(compare(&open.shadow, from, to)));
+        let (_turn, compared) = work.await.map_err(unavailable)?;
+        compared.map_err(compared_badly)
     }
 }
 
@@ -75,13 +95,18 @@ pub struct StoredTask<'a> {
 /// # Errors
 /// The task has no checkpoints, or not this one.
 pub fn diff_stored(task: &StoredTask, points: DiffPoints) -> Reply {
+    compare_stored(task, points).map(Comparison::into_json)
+}
+
+/// As [`Task::compare`], of a stored task that nobody runs. Blocks on the disk.
+pub(in crate::task) fn compare_stored(task: &StoredTask, points: DiffPoints) -> Result<Comparison, CommandError> {
     let (from, to) = resolve(&stored_messages(task.folder), points)?;
     if !service::repository(task.storage, task.id).is_dir() {
         return Err(CommandError::NoSuchCheckpoint(from.map_or_else(String::new, |from| from.to_string())));
     }
     let place = service::place(task.storage, task.id, task.workspace, task.home);
     let shadow = Shadow::open(place).map_err(compared_badly)?;
-    changes(&shadow, from, to).map_err(compared_badly)
+    compare(&shadow, from, to).map_err(compared_badly)
 }
 
 fn stored_messages(folder: &Path) -> Vec<UiMessage> {
@@ -131,16 +156,22 @@ fn compared_badly(error: ShadowError) -> CommandError {
     CommandError::NoCheckpoints(error.to_string())
 }
 
-fn changes(shadow: &Shadow, from: Option<Commit>, to: Option<Commit>) -> Result<Value, ShadowError> {
+fn compare(shadow: &Shadow, from: Option<Commit>, to: Option<Commit>) -> Result<Comparison, ShadowError> {
     let from = from.unwrap_or_else(|| shadow.base());
-    let mut left = CONTENT_LIMIT;
-    let files: Vec<Value> =
-        shadow.diff(&from, to.as_ref())?.into_iter().map(|change| file(change, &mut left)).collect();
-    let mut result = json!({"from": from.to_string(), "files": files});
-    if let Some(to) = to {
-        result["to"] = to.to_string().into();
+    let files = shadow.diff(&from, to.as_ref())?;
+    Ok(Comparison { from, to, files })
+}
+
+impl Comparison {
+    fn into_json(self) -> Value {
+        let mut left = CONTENT_LIMIT;
+        let files: Vec<Value> = self.files.into_iter().map(|change| file(change, &mut left)).collect();
+        let mut result = json!({"from": self.from.to_string(), "files": files});
+        if let Some(to) = self.to {
+            result["to"] = to.to_string().into();
+        }
+        result
     }
-    Ok(result)
 }
 
 /// A changed file; contents that are no text, or for which no room is left, are left out.
