@@ -134,7 +134,7 @@ async fn steering(task: &Task, settings: &Settings) -> Option<(String, String)> 
 async fn rest(task: &Arc<Task>, settings: &Settings, files: bool, texts: &Texts) -> Rest {
     let mode = modes::find(&settings.mode, &settings.custom_modes).or_else(|| modes::builtin().into_iter().next());
     let model = (task.services.surroundings.providers)(settings).map(|provider| provider.model().id);
-    let cost = super::usage::task_usage(&task.state().ui).total_cost;
+    let cost = task.state().ui.usage_with_first().total_cost;
     let files = match files {
         true => workspace_files(task, settings, texts).await,
         false => None,

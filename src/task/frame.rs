@@ -317,7 +317,8 @@ impl ToolContext for Frame {
         let usage = self.task.usage();
         let (result, calls) = {
             let state = self.task.state();
-            let last = state.ui.iter().rev().find(|m| m.kind == UiKind::Say(Say::CompletionResult));
+            let last = state.ui.iter().rposition(|m| m.kind == UiKind::Say(Say::CompletionResult));
+            let last = last.and_then(|at| state.ui.whole(at));
             let result = last.and_then(|message| message.text.clone()).unwrap_or_default();
             let calls: serde_json::Map<String, Value> = state
                 .tool_usage

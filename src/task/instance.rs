@@ -1,5 +1,6 @@
 //! One run of a task (spec 02 §1): its conversation, counters and waits. Resuming makes a new instance with the same id.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::checkpoints::Checkpoints;
+use super::conversation::Conversation;
 use super::history::HistoryItem;
 use super::hooks::{Decision, WorkspaceHooks};
 use super::host::{Status, TaskEvent};
@@ -20,7 +22,6 @@ use super::recovery::{NotedEditor, Replay};
 use super::repetition::RepetitionDetector;
 use super::store::Store;
 use super::turn::Turn;
-use super::usage::task_usage;
 use crate::edit::view::EditView;
 use crate::protocol::message::{ApiMessage, Ask, TodoItem, TokenUsage, UiMessage};
 use crate::protocol::tool::ToolName;
@@ -127,7 +128,7 @@ pub(super) struct Task {
 /// What changes during a run.
 pub(super) struct State {
     /// UI conversation.
-    pub ui: Vec<UiMessage>,
+    pub ui: Conversation,
     /// API conversation.
     pub api: Vec<ApiMessage>,
     /// Mode recorded for this task.
@@ -219,7 +220,7 @@ impl Task {
             presentation: Notify::new(),
             progress: Notify::new(),
             state: Mutex::new(State {
-                ui: Vec::new(),
+                ui: Conversation::default(),
                 api: Vec::new(),
                 mode,
                 mistakes: 0,
@@ -314,7 +315,7 @@ impl Task {
 
     /// Token usage so far.
     pub fn usage(&self) -> TokenUsage {
-        task_usage(self.state().ui.get(1..).unwrap_or_default())
+        self.state().ui.usage()
     }
 
     /// Tokens in the context after the last request; 0 before the first.
@@ -393,7 +394,7 @@ impl TaskView {
             id: task.id.clone(),
             parent: task.lineage.parent_id.clone(),
             root: task.lineage.root_id.clone(),
-            ui: state.ui.iter().chain(&state.replay.messages).cloned().collect(),
+            ui: state.ui.wholes(|_| true).map(Cow::into_owned).chain(state.replay.messages.iter().cloned()).collect(),
             api: state.api.clone(),
             mode: state.mode.clone(),
             mistakes: state.mistakes,

@@ -15,7 +15,7 @@ use super::queue::Full;
 use super::recovery::{Note, Origin, keep};
 use super::rewind::Rewind;
 use super::session::{Command, CommandError, Reply};
-use super::stored::{self, StoreError};
+use super::stored::{self, StoreError, Stored};
 use crate::prompt::text::context;
 use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role, Say, TodoItem};
 use crate::settings::modes;
@@ -237,12 +237,12 @@ impl Manager {
         Some(task)
     }
 
-    /// Opens a stored task on top of the stack, in place of an instance that was there, and resumes it, from an earlier point if one is
-    /// given.
+    /// Opens a stored task on top of the stack and resumes it, from an earlier point if one is given. An instance that was there
+    /// gives what it holds.
     async fn open_stored(
         &self,
         id: &str,
-        replaced: Option<Arc<Task>>,
+        replaced: Option<(Arc<Task>, Stored)>,
         rewind: Option<Rewind>,
     ) -> Result<(), CommandError> {
         let history = &self.services.surroundings.history;
@@ -250,7 +250,12 @@ impl Manager {
         if !is_plain_name(id) {
             return Err(CommandError::UnknownTask(id.to_owned()));
         }
-        let stored = match stored::read(self.services.task_folder(id)).await {
+        let (replaced, handed_over) = replaced.unzip();
+        let read = match handed_over {
+            Some(stored) => Ok(stored),
+            None => stored::read(self.services.task_folder(id)).await,
+        };
+        let stored = match read {
             Ok(stored) => stored,
             Err(StoreError::Missing) => {
                 let mut item = item;
@@ -282,6 +287,10 @@ impl Manager {
         let task = self.instance(id.to_owned(), lineage, cwd, mode.unwrap_or_else(|| "code".into()));
         if let Some(old) = &replaced {
             task.checkpoints.succeed(&old.checkpoints);
+            task.store.follow(&old.store);
+        }
+        if stored.unread {
+            task.keep_unread();
         }
         let (stored, restored) = task.complete_restore(stored).await;
         // Files that could not be brought back stay with the conversation that made them.
@@ -320,15 +329,20 @@ impl Manager {
 
     /// Replaces an aborted instance by a fresh one that waits at its resume question, unless another took its place.
     pub async fn reopen(&self, task: &Arc<Task>, rewind: Option<Rewind>) -> Reply {
-        task.store.flush().await;
+        // What ends with the instance still belongs to it: questions that are withdrawn, the cost of a cut-off answer.
+        let settles = async {
+            tokio::task::yield_now().await;
+            while task.turn().drains > 0 {
+                task.progress.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(CANCEL_LIMIT, settles).await;
         if !self.current().is_some_and(|current| current.is(task)) {
             return Ok(Value::Null);
         }
-        // In the notes, the new instance takes the place of this one.
+        // In the notes, the new instance takes the place of this one. It gets the conversation as it is: nothing waits for the disk.
         self.take_top();
-        task.store.flush().await;
-        task.store.release();
-        let opened = self.open_stored(&task.id, Some(task.clone()), rewind).await;
+        let opened = self.open_stored(&task.id, Some((task.clone(), task.hand_over())), rewind).await;
         if opened.is_err() {
             keep(self.services.host.as_ref(), || Note::Popped { task: task.id.clone(), result: None });
         }
@@ -456,7 +470,7 @@ impl Task {
         self.services.surroundings.terminals.release(&self.id);
         self.turn().closed = true;
         self.progress.notify_waiters();
-        self.persist_ui();
+        self.persist_at_rest();
         // Stopped before its first request, a task has no API file yet, without which it could not be opened again.
         if self.state().api.is_empty() {
             self.persist_api();

@@ -296,6 +296,7 @@ impl Task {
                     let _ = self.respond(Some(message.ts), answer, how);
                 }
                 () = &mut long_wait, if waiting_status.is_none() => {
+                    self.persist_at_rest();
                     let class = class_of(ask);
                     waiting_status = Some(class);
                     if let Some((status, event)) = class {
@@ -354,8 +355,8 @@ impl Task {
         self.note_answer(pending.ts, &answer, how, queued);
         if matches!(answer.response, AskResponse::Message | AskResponse::Yes) {
             let followup =
-                state.ui.iter_mut().rev().find(|m| m.kind == UiKind::Ask(Ask::Followup) && m.is_answered != Some(true));
-            if let Some(message) = followup {
+                state.ui.iter().rposition(|m| m.kind == UiKind::Ask(Ask::Followup) && m.is_answered != Some(true));
+            if let Some(message) = followup.and_then(|at| state.ui.edit(at)) {
                 message.is_answered = Some(true);
                 let message = message.clone();
                 self.note_ui(&message);

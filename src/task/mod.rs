@@ -13,6 +13,7 @@ mod combine;
 pub mod condense;
 mod context;
 mod context_files;
+mod conversation;
 pub mod environment;
 pub mod export;
 mod frame;

@@ -154,13 +154,14 @@ impl Task {
     fn metadata(&self, settings: &Settings, model: &str) -> RequestMetadata {
         let mut state = self.state();
         let suppress = std::mem::take(&mut state.skip_previous_response);
+        let goes_on = model.starts_with("gpt-5") && !suppress;
         let previous = state
             .ui
             .iter()
             .rev()
+            .take_while(|_| goes_on)
             .filter(|message| message.kind == UiKind::Say(Say::Text))
             .find_map(|message| message.metadata.as_ref()?.pointer("/gpt5/previous_response_id")?.as_str())
-            .filter(|_| model.starts_with("gpt-5") && !suppress)
             .map(str::to_owned);
         RequestMetadata {
             task_id: self.id.clone(),
@@ -176,7 +177,8 @@ impl Task {
     /// Changes the JSON of a request's record, reports and stores it.
     pub(super) fn update_request(&self, ts: i64, change: impl FnOnce(&mut Map<String, Value>)) {
         let mut state = self.state();
-        let Some(message) = state.ui.iter_mut().rev().find(|message| message.ts == ts) else { return };
+        let Some(at) = state.ui.iter().rposition(|message| message.ts == ts) else { return };
+        let Some(message) = state.ui.edit(at) else { return };
         let mut info: Map<String, Value> =
             message.text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         change(&mut info);

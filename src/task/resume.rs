@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::conversation::Conversation;
 use super::host::TaskEvent;
 use super::instance::Task;
 use super::messages::Extra;
@@ -23,7 +24,7 @@ impl Task {
         let noting = self.services.host.keeps_notes();
         let before: Vec<i64> = stored.ui.iter().map(|message| message.ts).take_while(|_| noting).collect();
         rewind.iter().for_each(|rewind| rewind.cut(&mut stored));
-        let Stored { mut ui, api } = stored;
+        let Stored { mut ui, api, ahead, .. } = stored;
         shorten(&mut ui);
         let said = match &rewind {
             Some(Rewind::To(_, said)) => said.clone(),
@@ -36,13 +37,15 @@ impl Task {
             Note::Resuming { task, after, removed, kept: rewind.is_some().then_some(api.len()), said: said.clone() }
         });
         let completed = is_completed(&ui);
-        let todos = todo::from_messages(&ui);
+        let todos =
+            ui.wholes(todo::may_tell).rev().find_map(|message| todo::from_messages(std::slice::from_ref(&message)));
         // Also when there is none: an earlier instance may have had a list.
         self.emit(TaskEvent::Todos { task: self.id.clone(), items: todos.clone().unwrap_or_default() });
         {
             let mut state = self.state();
             state.todos = todos;
             state.skip_previous_response = ui.last().is_some_and(|last| last.kind == UiKind::Say(Say::CondenseContext));
+            ui.rearranged();
             state.ui = ui;
             state.api = api;
             if let Some(said) = said {
@@ -51,7 +54,7 @@ impl Task {
             }
         }
         self.persist_ui();
-        if rewind.is_some() {
+        if ahead || rewind.is_some() {
             self.persist_api();
         }
         match rewind {
@@ -130,11 +133,12 @@ pub(super) fn is_resume_ask(message: &UiMessage) -> bool {
 }
 
 /// Drops what an interrupted run left at the end.
-fn shorten(ui: &mut Vec<UiMessage>) {
-    while ui.pop_if(|last| is_resume_ask(last)).is_some() {}
-    while ui.pop_if(|last| last.kind == UiKind::Say(Say::Reasoning)).is_some() {}
+fn shorten(ui: &mut Conversation) {
+    while ui.pop_if(is_resume_ask) {}
+    while ui.pop_if(|last| last.kind == UiKind::Say(Say::Reasoning)) {}
     let Some(last) = ui.iter().rposition(|m| m.kind == UiKind::Say(Say::ApiReqStarted)) else { return };
-    let info: Value = ui[last].text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let text = ui.whole(last).and_then(|message| message.into_owned().text);
+    let info: Value = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     if info.get("cost").is_none() && info.get("cancelReason").is_none() {
         ui.remove(last);
     }
@@ -195,18 +199,18 @@ mod tests {
     #[test]
     fn the_end_of_an_interrupted_run_is_dropped() {
         let resume = UiMessage::new(1, UiKind::Ask(Ask::ResumeTask), None);
-        let mut ui = vec![
+        let mut ui = Conversation::from(vec![
             say(Say::Text, "t"),
             say(Say::ApiReqStarted, r#"{"request":"x"}"#),
             say(Say::Text, "partial"),
             say(Say::Reasoning, "hm"),
             resume.clone(),
             resume,
-        ];
+        ]);
         shorten(&mut ui);
-        assert_eq!(ui, [say(Say::Text, "t"), say(Say::Text, "partial")]);
-        let mut paid =
-            vec![say(Say::ApiReqStarted, r#"{"cost":0}"#), say(Say::ApiReqStarted, r#"{"cancelReason":"x"}"#)];
+        assert_eq!(*ui, [say(Say::Text, "t"), say(Say::Text, "partial")]);
+        let requests = [r#"{"cost":0}"#, r#"{"cancelReason":"x"}"#].map(|text| say(Say::ApiReqStarted, text));
+        let mut paid = Conversation::from(requests.to_vec());
         shorten(&mut paid);
         assert_eq!(paid.len(), 2);
     }

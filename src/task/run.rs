@@ -181,6 +181,7 @@ impl Task {
                 resumed.await;
             }
         };
+        self.persist_at_rest();
         self.unless_aborted(finished).await?;
         let mode = self.state().paused_mode.clone();
         if self.settings().mode != mode
@@ -295,7 +296,8 @@ impl Task {
             let mut state = self.state();
             state.abort_reason = Some(AbortReason::StreamingFailed);
             self.note(|task| Note::Stopped { task });
-            if let Some(last) = state.ui.last_mut().filter(|last| last.partial == Some(true)) {
+            let growing = state.ui.last().is_some_and(|last| last.partial == Some(true));
+            if let Some(last) = state.ui.last_mut().filter(|_| growing) {
                 last.partial = Some(false);
                 self.note_ui(last);
             }

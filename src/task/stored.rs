@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::store::write_atomic;
-use crate::protocol::message::{ApiMessage, UiMessage};
+use super::conversation::Conversation;
+use super::store::{Found, Place, changes_name, read_list, write_atomic};
+use crate::protocol::message::ApiMessage;
 use crate::settings::Settings;
 
 /// UI conversation.
@@ -19,10 +20,14 @@ pub const API_FILE: &str = "api_conversation_history.json";
 const LEGACY_API_FILE: &str = "claude_messages.json";
 
 /// What the files of a task hold.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stored {
-    pub ui: Vec<UiMessage>,
+    pub ui: Conversation,
     pub api: Vec<ApiMessage>,
+    /// Some of the changes beside the files could not be read.
+    pub unread: bool,
+    /// The files may not hold all of it yet.
+    pub ahead: bool,
 }
 
 /// Why a stored task cannot be read.
@@ -78,7 +83,8 @@ pub(super) async fn read(folder: PathBuf) -> Result<Stored, StoreError> {
     tokio::task::spawn_blocking(move || {
         adopt_legacy(&folder);
         let api = parsed(&folder, API_FILE)?.ok_or(StoreError::Missing)?;
-        Ok(Stored { ui: parsed(&folder, UI_FILE)?.unwrap_or_default(), api })
+        let (ui, unread) = read_ui(&folder)?;
+        Ok(Stored { ui, api, unread, ahead: false })
     })
     .await
     .unwrap_or(Err(StoreError::Missing))
@@ -91,20 +97,21 @@ pub(super) async fn read(folder: PathBuf) -> Result<Stored, StoreError> {
 pub fn read_as_stored(folder: &Path) -> Result<(Vec<Value>, Vec<Value>), StoreError> {
     adopt_legacy(folder);
     let api = parsed(folder, API_FILE)?.ok_or(StoreError::Missing)?;
-    Ok((parsed(folder, UI_FILE)?.unwrap_or_default(), api))
+    Ok((listed(folder, UI_FILE)?, api))
 }
 
 /// What there is of both conversations: of a task that was just begun, only one may be there. A damaged file is set aside, since
 /// the session that goes on writes its own.
 pub(super) async fn read_begun(folder: PathBuf) -> Stored {
-    fn what_there_is<T: DeserializeOwned>(folder: &Path, name: &str) -> Vec<T> {
-        let found = parsed(folder, name);
-        if found.is_err() {
+    let read = move || {
+        let damaged = |name: &str| {
             set_aside(&folder.join(name));
-        }
-        found.ok().flatten().unwrap_or_default()
-    }
-    let read = move || Stored { ui: what_there_is(&folder, UI_FILE), api: what_there_is(&folder, API_FILE) };
+            set_aside(&folder.join(changes_name(name)));
+        };
+        let (ui, unread) = read_ui(&folder).inspect_err(|_| damaged(UI_FILE)).unwrap_or_default();
+        let api = parsed(&folder, API_FILE).inspect_err(|_| damaged(API_FILE)).ok().flatten().unwrap_or_default();
+        Stored { ui, api, unread, ahead: false }
+    };
     tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
 
@@ -123,6 +130,38 @@ fn parsed<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<Vec<T
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|cause| damaged(cause.to_string())),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(damaged(cause.to_string())),
+    }
+}
+
+/// The UI conversation, empty without its file, and whether some of its changes could not be read.
+pub(super) fn read_ui(folder: &Path) -> Result<(Conversation, bool), StoreError> {
+    let mut ui = Conversation::default();
+    let found = list(folder, UI_FILE, |index, json, place| {
+        serde_json::from_slice(json).is_ok_and(|message| ui.place(index, message, place))
+    })?;
+    Ok((ui, found == Some(Found::Unread)))
+}
+
+/// A list as its file would hold it, were the changes beside it taken in; empty without the file.
+fn listed(folder: &Path, name: &str) -> Result<Vec<Value>, StoreError> {
+    let mut all: Vec<Value> = Vec::new();
+    list(folder, name, |index, json, _| {
+        let Ok(element) = serde_json::from_slice(json) else { return false };
+        match all.get_mut(index) {
+            Some(older) => *older = element,
+            None => all.push(element),
+        }
+        true
+    })?;
+    Ok(all)
+}
+
+/// [`read_list`]; `None` without the file.
+fn list(folder: &Path, name: &str, take: impl FnMut(usize, &[u8], Place) -> bool) -> Result<Option<Found>, StoreError> {
+    match read_list(folder, name, take) {
+        Ok(found) => Ok(Some(found)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(StoreError::Damaged { file: folder.join(name), cause: cause.to_string() }),
     }
 }
 
@@ -186,7 +225,8 @@ mod tests {
     async fn a_session_that_goes_on_sets_damage_aside() {
         let root = tempfile::tempdir().expect("a folder");
         std::fs::write(root.path().join(UI_FILE), "[{").expect("written");
-        assert_eq!(read_begun(root.path().to_owned()).await, Stored::default());
+        let stored = read_begun(root.path().to_owned()).await;
+        assert_eq!((stored.ui.len(), stored.api.len()), (0, 0));
         assert_eq!(std::fs::read(root.path().join("ui_messages.json.damaged-1")).expect("there"), b"[{");
         assert!(!root.path().join(UI_FILE).exists());
     }

@@ -88,6 +88,7 @@ impl Task {
                 let task = self.clone();
                 let ts = record.ts;
                 let drained = provider.clone();
+                self.turn().drains += 1;
                 self.services.spawner.spawn(async move { task.drain(ts, usage, stream, drained).await });
             }
             Err(RequestError::Failed(message)) => {
@@ -98,6 +99,7 @@ impl Task {
             // A subtask's result came before the end of the answer that holds it.
             Err(RequestError::Aborted) if self.state().finished => {
                 let (task, ts) = (self.clone(), record.ts);
+                self.turn().drains += 1;
                 self.services.spawner.spawn(async move { task.drain(ts, usage, stream, provider).await });
                 return Err(RequestError::Aborted);
             }
@@ -227,6 +229,8 @@ impl Task {
         }
         drop(stream);
         self.finish_usage(ts, &usage, provider.as_ref());
+        self.turn().drains -= 1;
+        self.progress.notify_waiters();
     }
 
     /// Records the totals of a request.
@@ -257,8 +261,8 @@ impl Task {
         }
         let mut state = self.state();
         let complete =
-            |m: &&mut crate::protocol::message::UiMessage| m.kind == UiKind::Say(Say::Text) && m.partial != Some(true);
-        let Some(message) = state.ui.iter_mut().rev().find(complete) else { return };
+            |m: &crate::protocol::message::UiMessage| m.kind == UiKind::Say(Say::Text) && m.partial != Some(true);
+        let Some(message) = state.ui.iter().rposition(complete).and_then(|at| state.ui.edit(at)) else { return };
         let old = message.metadata.take();
         let mut metadata: Map<String, Value> = old.and_then(|m| m.as_object().cloned()).unwrap_or_default();
         let mut gpt5 = metadata.remove("gpt5").and_then(|v| v.as_object().cloned()).unwrap_or_default();

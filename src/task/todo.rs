@@ -40,7 +40,7 @@ pub fn latest(messages: &[UiMessage]) -> Option<Vec<Value>> {
     messages
         .iter()
         .rev()
-        .filter(|m| matches!(m.kind, UiKind::Ask(Ask::Tool) | UiKind::Say(Say::UserEditTodos)))
+        .filter(|message| may_tell(message))
         .filter_map(|m| m.text.as_deref().filter(|text| text.contains("updateTodoList")))
         .filter_map(|text| serde_json::from_str::<Value>(text).ok())
         .filter(|tool| tool["tool"] == "updateTodoList")
@@ -48,6 +48,11 @@ pub fn latest(messages: &[UiMessage]) -> Option<Vec<Value>> {
             Value::Array(todos) => Some(todos),
             _ => None,
         })
+}
+
+/// Whether a message is of a kind that can tell the list.
+pub(super) fn may_tell(message: &UiMessage) -> bool {
+    matches!(message.kind, UiKind::Ask(Ask::Tool) | UiKind::Say(Say::UserEditTodos))
 }
 
 /// [`latest`] as items; what an item lacks is empty.

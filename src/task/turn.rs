@@ -35,6 +35,8 @@ pub(super) struct Turn {
     pub streaming: bool,
     /// Its first chunk has not come yet.
     pub waiting_first: bool,
+    /// Interrupted streams that are read on for their usage.
+    pub drains: usize,
     /// The instance is over.
     pub closed: bool,
     /// Content of the next user message.
@@ -67,7 +69,7 @@ impl Turn {
     pub fn begin(&mut self) {
         let mut parser = std::mem::take(&mut self.parser);
         parser.reset();
-        *self = Turn { parser, closed: self.closed, ..Turn::default() };
+        *self = Turn { parser, closed: self.closed, drains: self.drains, ..Turn::default() };
     }
 
     /// Whether nothing waits to be presented.

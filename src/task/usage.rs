@@ -17,43 +17,75 @@ pub fn task_usage(messages: &[UiMessage]) -> TokenUsage {
 /// *token-usage*: what `messages` report, as they are.
 pub fn token_usage(messages: &[UiMessage]) -> TokenUsage {
     let mut usage = TokenUsage::default();
-    for message in messages {
+    messages.iter().filter_map(Share::of).for_each(|share| share.add_to(&mut usage));
+    usage
+}
+
+/// What one message adds to the usage.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Share {
+    tokens_in: i64,
+    tokens_out: i64,
+    cache_writes: Option<i64>,
+    cache_reads: Option<i64>,
+    cost: f64,
+    /// Tokens in the context after it; 0 when it does not tell.
+    context: i64,
+}
+
+impl Share {
+    /// That of this message, if it has one.
+    pub fn of(message: &UiMessage) -> Option<Share> {
         match message.kind {
             UiKind::Say(Say::ApiReqStarted) => {
-                let Some(request) = object(message) else { continue };
-                add_costs(&mut usage, &request);
-                add(&mut usage.total_cache_writes, request.get("cacheWrites"));
-                add(&mut usage.total_cache_reads, request.get("cacheReads"));
-                let context = context_of(&request);
-                usage.context_tokens = if context == 0 { usage.context_tokens } else { context };
+                let request = object(message)?;
+                let number = |key: &str| request.get(key).filter(|value| value.is_number()).map(|n| count(Some(n)));
+                Some(Share {
+                    cache_writes: number("cacheWrites"),
+                    cache_reads: number("cacheReads"),
+                    context: context_of(&request),
+                    ..Share::costs(&request)
+                })
             }
             UiKind::Say(Say::CondenseContext) => {
-                let Some(condensed) = &message.context_condense else { continue };
-                usage.total_cost += condensed.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
-                let context = count(condensed.get("newContextTokens"));
-                usage.context_tokens = if context == 0 { usage.context_tokens } else { context };
+                let condensed = message.context_condense.as_ref()?;
+                let cost = condensed.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
+                Some(Share { cost, context: count(condensed.get("newContextTokens")), ..Share::default() })
             }
             UiKind::Ask(Ask::Tool) => {
-                let told = message.text.as_deref().is_some_and(|text| text.contains("fastApplyResult"));
-                if let Some(Value::Object(fast)) = told.then(|| object(message)?.remove("fastApplyResult")).flatten() {
-                    add_costs(&mut usage, &fast);
+                let text = message.text.as_deref().filter(|text| text.contains("fastApplyResult"));
+                match text.and_then(|_| object(message)?.remove("fastApplyResult"))? {
+                    Value::Object(fast) => Some(Share::costs(&fast)),
+                    _ => None,
                 }
             }
-            _ => {}
+            _ => None,
         }
     }
-    usage
+
+    fn costs(record: &Map<String, Value>) -> Share {
+        Share {
+            tokens_in: count(record.get("tokensIn")),
+            tokens_out: count(record.get("tokensOut")),
+            cost: record.get("cost").and_then(Value::as_f64).unwrap_or(0.0),
+            ..Share::default()
+        }
+    }
+
+    /// Adds it to what the messages before it add up to.
+    pub fn add_to(&self, usage: &mut TokenUsage) {
+        usage.total_tokens_in = usage.total_tokens_in.saturating_add(self.tokens_in);
+        usage.total_tokens_out = usage.total_tokens_out.saturating_add(self.tokens_out);
+        usage.total_cost += self.cost;
+        add(&mut usage.total_cache_writes, self.cache_writes);
+        add(&mut usage.total_cache_reads, self.cache_reads);
+        usage.context_tokens = if self.context == 0 { usage.context_tokens } else { self.context };
+    }
 }
 
 /// *usage changed*: whether any count differs from those told before.
 pub fn usage_changed(usage: &TokenUsage, told: Option<&TokenUsage>) -> bool {
     told != Some(usage)
-}
-
-fn add_costs(usage: &mut TokenUsage, record: &Map<String, Value>) {
-    usage.total_tokens_in = usage.total_tokens_in.saturating_add(count(record.get("tokensIn")));
-    usage.total_tokens_out = usage.total_tokens_out.saturating_add(count(record.get("tokensOut")));
-    usage.total_cost += record.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
 }
 
 /// Tokens in the context after this request; 0 when it does not tell.
@@ -73,9 +105,9 @@ fn count(value: Option<&Value>) -> i64 {
     value.and_then(Value::as_f64).map_or(0, |n| n as i64)
 }
 
-fn add(total: &mut Option<i64>, value: Option<&Value>) {
-    if value.is_some_and(Value::is_number) {
-        *total = Some(total.unwrap_or(0).saturating_add(count(value)));
+fn add(total: &mut Option<i64>, more: Option<i64>) {
+    if let Some(more) = more {
+        *total = Some(total.unwrap_or(0).saturating_add(more));
     }
 }
 

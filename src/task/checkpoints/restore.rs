@@ -1,5 +1,6 @@
 //! Going back to a checkpoint, and forward again (spec 02 §15.5, D16).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -218,6 +219,7 @@ impl Task {
         {
             let mut state = self.state();
             state.ui.clone_from(&after.ui);
+            state.ui.rearranged();
             state.api.clone_from(&after.api);
         }
         self.persist_ui();
@@ -251,7 +253,8 @@ impl Task {
     /// The conversation, with what a restored session has not taken up yet.
     fn conversation(&self) -> Conversation {
         let state = self.state();
-        Conversation { ui: state.ui.iter().chain(&state.replay.messages).cloned().collect(), api: state.api.clone() }
+        let ui = state.ui.wholes(|_| true).map(Cow::into_owned).chain(state.replay.messages.iter().cloned());
+        Conversation { ui: ui.collect(), api: state.api.clone() }
     }
 
     async fn read_record(&self) -> Option<Record> {

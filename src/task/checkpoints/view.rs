@@ -12,6 +12,7 @@ use crate::protocol::message::{Say, UiKind, UiMessage};
 use crate::task::TaskView;
 use crate::task::instance::Task;
 use crate::task::session::{CommandError, Reply};
+use crate::task::stored::read_ui;
 
 /// Bytes of file contents in one answer; files beyond them are listed without.
 const CONTENT_LIMIT: usize = 8 << 20;
@@ -110,8 +111,7 @@ pub(in crate::task) fn compare_stored(task: &StoredTask, points: DiffPoints) -> 
 }
 
 fn stored_messages(folder: &Path) -> Vec<UiMessage> {
-    let bytes = std::fs::read(folder.join("ui_messages.json")).unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_default()
+    read_ui(folder).map(|(messages, _)| messages.to_vec()).unwrap_or_default()
 }
 
 fn saved(messages: &[UiMessage]) -> impl Iterator<Item = &UiMessage> {

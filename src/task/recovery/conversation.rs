@@ -110,12 +110,12 @@ impl Changes {
         let removed = |ts: i64| matches!(self.ui.get(&ts), Some(None));
         stored.ui.retain(|message| !removed(message.ts));
         let mut changed = self.ui;
-        for message in &mut stored.ui {
-            if let Some(Some(newer)) = changed.remove(&message.ts) {
-                *message = newer;
+        for at in 0..stored.ui.len() {
+            if let Some(newer) = stored.ui.get(at).and_then(|message| changed.remove(&message.ts)).flatten() {
+                stored.ui.replace(at, newer);
             }
         }
-        stored.ui.extend(changed.into_values().flatten());
+        changed.into_values().flatten().for_each(|message| stored.ui.push(message));
         if let Some(tail) = self.api {
             stored.api.truncate(tail.start);
             stored.api.extend(tail.messages);

@@ -70,6 +70,9 @@ impl Manager {
             };
             let task = self.instance(entry.id.clone(), lineage, entry.cwd.clone(), entry.mode.clone());
             self.put(task.clone());
+            if stored.unread {
+                task.keep_unread();
+            }
             let stored = std::mem::take(&mut known.later).over(stored);
             let (stored, _) = task.complete_restore(stored).await;
             tasks.push((task, known, stored));
@@ -96,7 +99,7 @@ impl Task {
             take_back(&known.created);
             self.note(|task| Note::Created { task });
         }
-        let Stored { mut ui, mut api } = stored;
+        let Stored { mut ui, mut api, .. } = stored;
         modernise(&mut api);
         let step = ui.iter().rposition(|message| message.ts <= known.after).map_or(0, |last| last + 1);
         let messages = ui.split_off(step);
@@ -104,6 +107,7 @@ impl Task {
         self.recall(known.facts);
         {
             let mut state = self.state();
+            ui.rearranged();
             state.ui = ui;
             state.api = api;
             // What the provider stored of an answer that was cut off is not what the conversation holds.
@@ -234,7 +238,7 @@ impl Task {
                 state.api.push(message);
             }
             // Copies: the files may be written meanwhile.
-            Stored { ui: state.ui.clone(), api: state.api.clone() }
+            Stored { ui: state.ui.clone(), api: state.api.clone(), ..Stored::default() }
         };
         self.services.spawner.clone().spawn(self.resume(stored, None));
     }
@@ -318,7 +322,7 @@ impl Task {
         let mut state = self.state();
         let state = &mut *state;
         let from = state.ui.iter().rposition(|message| message.ts <= record).map_or(0, |last| last + 1);
-        for message in state.ui.drain(from..).rev() {
+        for message in state.ui.split_off(from).into_iter().rev() {
             state.replay.messages.push_front(message);
         }
     }
@@ -373,7 +377,11 @@ impl Task {
 
     /// A request whose usage is not known any more is over nevertheless.
     fn close_record(&self, record: &RequestRecord) {
-        let text = self.state().ui.iter().rev().find(|message| message.ts == record.ts).and_then(|m| m.text.clone());
+        let text = {
+            let state = self.state();
+            let at = state.ui.iter().rposition(|message| message.ts == record.ts);
+            at.and_then(|at| state.ui.whole(at)).and_then(|message| message.into_owned().text)
+        };
         let info: serde_json::Value = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         if info.get("cost").is_none() {
             self.update_request(record.ts, |info| {

@@ -127,7 +127,7 @@ proptest! {
         changes in proptest::collection::vec((0_usize..3, 0_usize..5, "[a-c]{0,3}"), 1..30),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut truth = Stored::default();
+        let mut truth = (Vec::<UiMessage>::new(), Vec::<ApiMessage>::new());
         let mut folded = Progress::default();
         folded.take(Note::Pushed(entry("a", false)));
         let task = || "a".to_owned();
@@ -137,38 +137,42 @@ proptest! {
             match kind {
                 0 => {
                     let message = ui(place as i64, &text);
-                    match truth.ui.iter_mut().find(|known| known.ts == message.ts) {
+                    match truth.0.iter_mut().find(|known| known.ts == message.ts) {
                         Some(known) => *known = message.clone(),
-                        None => truth.ui.push(message.clone()),
+                        None => truth.0.push(message.clone()),
                     }
                     folded.take(Note::Ui { task: task(), message });
                 }
                 1 => {
-                    let index = place.min(truth.api.len());
-                    truth.api.truncate(index);
-                    truth.api.push(api(&text));
+                    let index = place.min(truth.1.len());
+                    truth.1.truncate(index);
+                    truth.1.push(api(&text));
                     folded.take(Note::Api { task: task(), index, message: api(&text) });
                 }
                 _ => {
-                    truth.api = vec![api(&text), api("x")];
-                    folded.take(Note::ApiReplaced { task: task(), messages: truth.api.clone() });
+                    truth.1 = vec![api(&text), api("x")];
+                    folded.take(Note::ApiReplaced { task: task(), messages: truth.1.clone() });
                 }
             }
             if at == cut {
                 folded.take(Note::Saving { task: task(), ui: true, api: true });
-                files = Some(Stored { ui: truth.ui.clone(), api: truth.api.clone() });
+                files = Some(truth.clone());
             }
         }
-        let copy = || files.as_ref().map_or(Stored::default(), |files| Stored { ui: files.ui.clone(), api: files.api.clone() });
-        let told = |progress: &Progress| {
-            let mut stored = progress.tasks[0].later.clone().over(copy());
-            stored.ui.sort_by_key(|message| message.ts);
-            (stored.ui, stored.api)
+        let copy = || {
+            let (ui, api) = files.clone().unwrap_or_default();
+            Stored { ui: ui.into(), api, ..Stored::default() }
         };
-        truth.ui.sort_by_key(|message| message.ts);
-        prop_assert_eq!(told(&folded), (truth.ui.clone(), truth.api.clone()));
+        let told = |progress: &Progress| {
+            let stored = progress.tasks[0].later.clone().over(copy());
+            let mut ui = stored.ui.to_vec();
+            ui.sort_by_key(|message| message.ts);
+            (ui, stored.api)
+        };
+        truth.0.sort_by_key(|message| message.ts);
+        prop_assert_eq!(told(&folded), (truth.0.clone(), truth.1.clone()));
         folded.take(Note::Saved { task: task(), ui: true, api: true });
-        prop_assert_eq!(told(&folded), (truth.ui, truth.api));
+        prop_assert_eq!(told(&folded), (truth.0, truth.1));
     }
 
     #[test]
