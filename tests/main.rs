@@ -85,6 +85,8 @@ mod structure;
 #[cfg(unix)]
 #[path = "vectors/stub.rs"]
 mod stub;
+#[path = "cases/task_asks.rs"]
+mod task_asks;
 #[path = "cases/task_checkpoints.rs"]
 mod task_checkpoints;
 #[path = "cases/task_condense.rs"]
@@ -93,6 +95,10 @@ mod task_condense;
 mod task_diff;
 #[path = "cases/task_events.rs"]
 mod task_events;
+#[path = "cases/task_quirks.rs"]
+mod task_quirks;
+#[path = "cases/task_stream.rs"]
+mod task_stream;
 #[path = "cases/task_turns.rs"]
 mod task_turns;
 #[cfg(target_os = "linux")]

@@ -98,6 +98,7 @@ mod tests {
         QueuedMessage { timestamp: 1, id: id.into(), text: text.into(), images: vec![] }
     }
 
+    /// parity 02 §3: first in, first out; an empty message is none; changed and taken out by id
     #[test]
     fn messages_leave_in_the_order_they_came() {
         let mut queue = MessageQueue::default();

@@ -196,6 +196,7 @@ mod tests {
         UiMessage::new(1, UiKind::Say(say), Some(text.into()))
     }
 
+    /// parity 02 §2.2: resume questions, reasoning and an open request at the end go
     #[test]
     fn the_end_of_an_interrupted_run_is_dropped() {
         let resume = UiMessage::new(1, UiKind::Ask(Ask::ResumeTask), None);
@@ -215,6 +216,7 @@ mod tests {
         assert_eq!(paid.len(), 2);
     }
 
+    /// parity 02 §2.2: native tool calls of an old history become text
     #[test]
     fn native_calls_become_text() {
         let mut message: ApiMessage = serde_json::from_value(json!({"role": "assistant", "content": [

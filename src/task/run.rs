@@ -115,6 +115,7 @@ impl Task {
                 Ok(None) => return End::NoContent,
                 Err(RequestError::Aborted) => return End::Over,
                 Err(RequestError::Failed(message)) => {
+                    self.show_received().await;
                     self.fail(&message);
                     return End::Over;
                 }
@@ -290,6 +291,20 @@ impl Task {
         self.say(Say::Text, Some(format!("{label} {}", links.join(", "))), &[], Some(false), extra)
     }
 
+    /// Lets the presenter show the text that came just before a failure.
+    async fn show_received(&self) {
+        loop {
+            {
+                let turn = self.turn();
+                let text = matches!(turn.parser.block(turn.index), Some(super::parser::BlockView::Text { .. }));
+                if !text || turn.at_rest() || self.aborted.is_cancelled() {
+                    return;
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The stream failed (spec 02 §7.4): the instance ends and the task is reopened at its resume question.
     fn fail(self: &Arc<Self>, message: &str) {
         {
@@ -300,6 +315,7 @@ impl Task {
             if let Some(last) = state.ui.last_mut().filter(|_| growing) {
                 last.partial = Some(false);
                 self.note_ui(last);
+                self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: last.clone() });
             }
             let request = state.ui.iter().rev().find(|m| m.kind == UiKind::Say(Say::ApiReqStarted)).map(|m| m.ts);
             drop(state);

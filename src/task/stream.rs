@@ -328,6 +328,7 @@ fn separate_headings(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// parity 02 §7.2: headings in reasoning
     #[test]
     fn headings_after_a_sentence_start_a_paragraph() {
         for (text, shown) in [
@@ -341,6 +342,7 @@ mod tests {
         }
     }
 
+    /// parity 02 §7.2: usage is summed, the last cost counts
     #[test]
     fn usage_adds_up_and_the_last_cost_counts() {
         let mut total = Usage { input_tokens: 1, total_cost: Some(0.5), ..Usage::default() };

@@ -120,6 +120,7 @@ mod tests {
         UiMessage::new(1, UiKind::Say(Say::ApiReqStarted), Some(value.to_string()))
     }
 
+    /// parity 02 §7.3: what the records of requests add up to
     #[test]
     fn requests_add_up_and_the_last_one_with_tokens_is_the_context() {
         let usage = token_usage(&[
@@ -139,6 +140,15 @@ mod tests {
             context_tokens: 16,
         };
         assert_eq!(usage, expected);
+    }
+
+    /// parity 02 §19.14: what a deleted request cost is not in the totals
+    #[test]
+    fn a_deleted_request_vanishes_from_the_totals() {
+        let deleted = json!({"tokensIn": 3, "tokensOut": 4, "cost": 2}).to_string();
+        let deleted = UiMessage::new(2, UiKind::Say(Say::ApiReqDeleted), Some(deleted));
+        let usage = token_usage(&[request(json!({"tokensIn": 1, "tokensOut": 1, "cost": 0.5})), deleted]);
+        assert_eq!((usage.total_cost, usage.total_tokens_in), (0.5, 1));
     }
 
     #[test]

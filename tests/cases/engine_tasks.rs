@@ -112,6 +112,7 @@ fn a_stop_in_a_stream_adds_nothing_of_the_assistant() {
 }
 
 /// parity 02 §18.12: a stream that fails is recorded in its request with reason and message, and the task waits to be resumed
+/// parity 02 §19.19: the old environment is sent again
 /// parity 02 §18.13: a resumed task sends the old user blocks, the new message and a new environment in one message
 /// parity 02 §7.4: the answer that was cut off is not part of the conversation
 #[test]

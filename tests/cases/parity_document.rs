@@ -36,11 +36,52 @@ const CHECKLIST: [&str; 16] = [
     "tokens: none for nothing, half as many again for text, the root of the size for an image",
 ];
 
+/// The quirks of the specification (§19), in its order: each is kept, or a deviation (`docs/deviations.md`) says why not, or it cannot
+/// show.
+const QUIRKS: [(&str, Fate); 23] = [
+    ("answers are not expanded; a resumed task is expanded again", Fate::Kept),
+    ("visible files and open tabs are separated by commas", Fate::Kept),
+    ("a stop gives its request no reason", Fate::Kept),
+    ("a failure loses the chunk before it", Fate::Deviation("D03")),
+    ("what fails in condensing, prompt or limits is a failure of the stream", Fate::Kept),
+    ("what cannot be condensed is said before each request", Fate::Kept),
+    ("a summary leaves out the first message", Fate::Kept),
+    ("retries and approved requests count against the limit of requests", Fate::Kept),
+    ("substitution in quotes and glob words escape the allow list", Fate::Deviation("D02")),
+    ("a parent is listed with its subtask's mode until it goes on", Fate::Kept),
+    ("the list a task begins with is lost with a resume, a refused one comes back", Fate::Kept),
+    ("favourites are lost", Fate::Deviation("D08")),
+    ("the check of the rules file never fails", Fate::Unseen("no check is made")),
+    ("requests that were deleted vanish from the totals", Fate::Kept),
+    ("only the root's id is stored", Fate::Kept),
+    ("the form of the conversation stays that of the task's beginning", Fate::Kept),
+    ("what another message interrupts stays partial", Fate::Kept),
+    ("one edit of the engine cancels one report of a change", Fate::Kept),
+    ("a resume sends the old environment again", Fate::Kept),
+    ("lines of a command are split before its quotes", Fate::Kept),
+    ("deleting a task looks for a branch of old versions", Fate::Unseen("there are no such branches")),
+    ("a completion with a command is told twice", Fate::Kept),
+    ("a subtask may end before its parent's answer", Fate::Kept),
+];
+
+/// What became of a quirk.
+enum Fate {
+    /// Tests show it.
+    Kept,
+    /// It is not kept: id of the deviation.
+    Deviation(&'static str),
+    /// Nobody could tell; the text says why.
+    Unseen(&'static str),
+}
+
+/// Quirks, by number, that no test shows yet.
+const QUIRKS_MISSING: &[usize] = &[18];
+
 /// Items of the checklist, by number, that no test shows yet.
 const KNOWN_MISSING: &[usize] = &[];
 
 /// The other sections, in their order. A step within one (`§6.5`) belongs to the section.
-const SECTIONS: [(&str, &str); 46] = [
+const SECTIONS: [(&str, &str); 45] = [
     ("1", "objects"),
     ("2", "lifecycle"),
     ("2.1", "start"),
@@ -85,7 +126,6 @@ const SECTIONS: [(&str, &str); 46] = [
     ("15.8", "range of a completion"),
     ("16", "modes, subtasks, requests of the host"),
     ("17", "defaults"),
-    ("19", "quirks"),
     ("20", "texts"),
 ];
 
@@ -123,6 +163,21 @@ fn every_item_of_the_checklist_has_a_test() {
     );
 }
 
+#[test]
+fn every_quirk_has_a_test_or_a_reason() {
+    let (proofs, _) = proofs();
+    let shown = |number: usize| proofs.iter().any(|proof| proof.section == format!("19.{number}"));
+    let open = QUIRKS.iter().enumerate().filter(|(_, (_, fate))| matches!(fate, Fate::Kept)).map(|(at, _)| at + 1);
+    let missing: Vec<usize> = open.filter(|number| !shown(*number)).collect();
+    assert!(missing.iter().all(|number| QUIRKS_MISSING.contains(number)), "quirks without a test: {missing:?}");
+    let deviations = include_str!("../../docs/deviations.md");
+    for (quirk, fate) in &QUIRKS {
+        if let Fate::Deviation(id) = fate {
+            assert!(deviations.contains(&format!("\n| {id} |")), "{quirk}: {id}");
+        }
+    }
+}
+
 /// The table, one row an item of the checklist and one each further section.
 fn page(proofs: &[Proof]) -> String {
     let mut rows: BTreeMap<String, Vec<&Proof>> = BTreeMap::new();
@@ -140,6 +195,16 @@ fn page(proofs: &[Proof]) -> String {
     for (number, about) in SECTIONS {
         let _ = writeln!(page, "| {number} | {about} | {} |", tests(rows.get(number), "–"));
     }
+    page.push_str("\n## Quirks\n\n| § | of the reference | kept, and shown by |\n|---|---|---|\n");
+    for (index, (wording, fate)) in QUIRKS.iter().enumerate() {
+        let number = format!("19.{}", index + 1);
+        let otherwise = match fate {
+            Fate::Kept => "**missing**".to_owned(),
+            Fate::Deviation(id) => format!("not kept: {id}"),
+            Fate::Unseen(why) => format!("cannot show: {why}"),
+        };
+        let _ = writeln!(page, "| {number} | {wording} | {} |", tests(rows.get(&number), &otherwise));
+    }
     page
 }
 
@@ -156,6 +221,10 @@ fn row(section: &str) -> Option<String> {
     if let Some(item) = section.strip_prefix("18.") {
         let item: usize = item.parse().ok()?;
         return (1..=CHECKLIST.len()).contains(&item).then(|| section.to_owned());
+    }
+    if let Some(quirk) = section.strip_prefix("19.") {
+        let quirk: usize = quirk.parse().ok()?;
+        return (1..=QUIRKS.len()).contains(&quirk).then(|| section.to_owned());
     }
     let mut prefix = section;
     loop {
@@ -225,7 +294,13 @@ fn a_line_of_parity_needs_a_section_and_a_test() {
     let found = Some(("6.5".to_owned(), "src/task/x::shown".to_owned()));
     assert_eq!(read("/// parity 02 §6.5: it goes on", &test), found);
     assert_eq!(read("/// parity 02 §6.5: it goes on", &["fn shown(mode: Mode) {"]), found);
-    for line in ["/// parity 02 §99: x", "/// parity 02 §18.17: x", "/// parity 02 §6.5", "/// parity 2 §6: x"] {
+    for line in [
+        "/// parity 02 §99: x",
+        "/// parity 02 §18.17: x",
+        "/// parity 02 §19.24: x",
+        "/// parity 02 §6.5",
+        "/// parity 2 §6: x",
+    ] {
         assert_eq!(read(line, &test), None, "{line}");
     }
     assert_eq!(read("/// parity 02 §6.5: x", &["fn helper() {"]), None);

@@ -79,6 +79,7 @@ fn the_first_message_lists_the_files_and_later_ones_do_not(mode: Mode) {
     assert_eq!(kinds, ["text", "image", "text"]);
 }
 
+/// parity 02 §4: a reply without a tool is followed by another request, until the user is asked
 /// parity 02 §18.2: reminder and environment alone; the third mistake asks before the fourth request
 fn a_reply_without_a_tool_is_reminded_and_counts_until_the_user_is_asked(mode: Mode) {
     let turns = [

@@ -96,6 +96,7 @@ fn each_token(text: &str, mut token: impl FnMut(u32)) {
 mod tests {
     use super::*;
 
+    /// parity 02 §8.1: texts and images, half as many again
     /// parity 02 §18.16: texts and images
     #[test]
     fn counts_of_the_specification() {

@@ -182,3 +182,46 @@ async fn nothing_is_sent_again_once_a_chunk_is_out() {
     assert!(outcome.error.expect("an error").message.contains("overloaded"));
     assert_eq!(server.requests().len(), 1);
 }
+
+/// parity 02 §6.6: a task goes on from the response that its last text came with, but not after a condensing
+#[test]
+fn a_task_goes_on_from_its_last_response_until_it_is_condensed() {
+    use crate::harness::Mode;
+    use crate::scripted::{ASK, answer, start as begin, ui};
+
+    let plan = |_: &Request, number: usize| {
+        let id = format!("r{number}");
+        let text = if number == 2 || number == 4 { ASK } else { "word" };
+        let usage = json!({"input_tokens": if number == 2 { 200_000 } else { 10 }, "output_tokens": 1});
+        let completed = json!({"type": "response.completed", "response": {"id": id, "usage": usage}});
+        stream(events(&[
+            json!({"type": "response.created", "response": {"id": id}}),
+            delta("So: "),
+            delta(text),
+            completed,
+        ]))
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(Server::start(|_| None, Arc::new(plan)));
+    let settings = json!({
+        "apiProvider": "openai-native", "openAiNativeApiKey": "k", "openAiNativeBaseUrl": server.origin,
+        "apiModelId": "gpt-5-2025-08-07", "autoCondenseContext": false,
+    });
+    let place = Mode::InProcess.open(tempfile::tempdir().expect("a folder"), settings);
+    let host = place.host(&[]);
+    let (session, task) = begin(&host, &place, "work", json!({}));
+    let ask = host.ask("followup");
+    host.call(&json!({"type": "task.condense", "session": session})).expect("condensed");
+    answer(&host, ask, "x");
+    host.ask("followup");
+    drop(host);
+    place.close();
+    let previous: Vec<Option<String>> = sent(&server).into_iter().map(|(_, previous, _)| previous).collect();
+    let of = |id: &str| Some(id.to_owned());
+    // The fourth asks for the summary.
+    assert_eq!((&previous[..3], &previous[4]), (&[None, of("r0"), of("r1")][..], &None), "{previous:?}");
+    let ui = ui(&place, &task);
+    let texts: Vec<&Value> = ui.iter().filter(|message| message["say"] == "text").collect();
+    let known = &texts[1]["metadata"]["gpt5"];
+    assert_eq!((&known["previous_response_id"], known["instructions"].is_string()), (&json!("r0"), true), "{known}");
+}

@@ -10,6 +10,8 @@ fn parts(command: &str) -> Vec<String> {
     sub_commands(command).parts
 }
 
+/// parity 02 §11.3: a command line falls into the commands that a shell would find
+/// parity 02 §19.20: lines are split before quotes are looked at
 #[test]
 fn commands_split_like_the_specification_says() {
     for (command, expected) in [
@@ -29,6 +31,7 @@ fn commands_split_like_the_specification_says() {
     }
 }
 
+/// parity 02 §11.3: what a command substitutes is checked as a command of its own (D02)
 #[test]
 fn every_substitution_is_a_part() {
     for command in [
@@ -77,6 +80,7 @@ fn what_only_the_shell_sees_is_held_against_the_lists() {
     }
 }
 
+/// parity 02 §11.3: what cannot be parsed, or is dangerous, is asked
 #[test]
 fn what_cannot_be_read_is_never_approved() {
     for command in [
