@@ -91,6 +91,8 @@ mod task_asks;
 mod task_checkpoints;
 #[path = "cases/task_condense.rs"]
 mod task_condense;
+#[path = "cases/task_context.rs"]
+mod task_context;
 #[path = "cases/task_diff.rs"]
 mod task_diff;
 #[path = "cases/task_events.rs"]

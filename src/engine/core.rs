@@ -38,6 +38,7 @@ use crate::task::TaskView;
 use crate::task::host::{ProviderFactory, SettingsSource, Surroundings, TaskHost};
 use crate::task::session::{self, SessionHandle};
 use crate::terminal::{Direct, Terminals};
+use crate::workspace::watching::SystemWatch;
 
 /// Sessions an engine runs at once.
 pub const SESSION_LIMIT: usize = 4096;
@@ -168,6 +169,7 @@ impl Core {
                 new_id: Arc::new(surroundings::new_id),
                 home: home.clone(),
                 storage: storage.clone(),
+                watch: Arc::new(SystemWatch::default()),
                 time_zone: surroundings::time_zone(),
                 texts: texts.clone(),
                 environment: surroundings::environment().into(),

@@ -12,7 +12,7 @@ use crate::protocol::message::Say;
 use crate::settings::{Settings, modes};
 use crate::terminal::{Captured, Limits, compress_captured};
 use crate::tools::list_files;
-use crate::workspace::listing;
+use crate::workspace::{listing, paths};
 use layout::{Busy, Editors, Facts, Finished, Rest};
 
 /// How long busy terminals may keep the request waiting.
@@ -27,6 +27,7 @@ pub(super) async fn details(task: &Arc<Task>, files: bool) -> String {
     let texts = surroundings.texts.clone();
     let (visible, open) = editors(task, &settings).await;
     cool_down(task).await;
+    super::context_files::look(task).await;
     let modified = std::mem::take(&mut task.state().recently_modified).into_iter().collect();
     let (busy, finished) = terminals(task, &settings);
     let (zone, zone_offset) = surroundings.time_zone.clone();
@@ -54,10 +55,9 @@ async fn editors(task: &Task, settings: &Settings) -> (Editors, Editors) {
     (paths("visible", settings.max_workspace_files), paths("open", settings.max_open_tabs_context))
 }
 
-/// The path under the task's directory, with forward slashes.
+/// The path as seen from the task's directory, with forward slashes.
 fn relative(task: &Task, path: &str) -> String {
-    let relative = std::path::Path::new(path).strip_prefix(&task.cwd).map(|rest| rest.to_string_lossy().into_owned());
-    relative.unwrap_or_else(|_| path.to_owned()).replace('\\', "/")
+    paths::posix(&paths::relative_to(&task.cwd, &paths::resolve(&task.cwd, path)).to_string_lossy())
 }
 
 /// Waits for commands that are printing or compiling.

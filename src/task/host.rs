@@ -15,6 +15,7 @@ use crate::protocol::message::{TodoItem, TokenUsage, UiMessage};
 use crate::providers::{Model, Provider, ProviderError};
 use crate::settings::Settings;
 use crate::terminal::Terminals;
+use crate::workspace::watching::Watch;
 
 /// Where a session stands; drives `session.state` of the host (spec 02 §2.4: running, interactive, resumable, idle).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -374,6 +375,8 @@ pub struct Surroundings {
     pub home: PathBuf,
     /// Base folder of `tasks/<id>/` (spec 02 §13).
     pub storage: PathBuf,
+    /// Watches files.
+    pub watch: Arc<dyn Watch>,
     /// IANA time zone and offset in minutes east of UTC.
     pub time_zone: (String, i32),
     /// The text catalogue.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Changes;
 use super::checkpoints::Checkpoints;
+use super::context_files::{ContextFiles, OwnEdits};
 use super::conversation::Conversation;
 use super::history::HistoryItem;
 use super::hooks::{Decision, WorkspaceHooks};
@@ -99,6 +100,10 @@ pub(super) struct Task {
     pub manager: Weak<Manager>,
     /// Settings when the instance was made (spec 02 Q16).
     pub settings_at_start: Arc<Settings>,
+    /// First workspace folder of the session.
+    pub workspace: PathBuf,
+    /// Files that the model has seen or changed.
+    pub context_files: Arc<ContextFiles>,
     /// Ignore and protect rules.
     pub access: Access,
     /// Hooks that the workspace brings.
@@ -199,9 +204,12 @@ impl Task {
         let surroundings = &services.surroundings;
         let store = Store::new(services.task_folder(&id));
         let editor = NotedEditor::over(surroundings.editor.clone(), &services.host, &id);
+        let context_files = Arc::new(ContextFiles::new(surroundings.watch.open()));
+        let editor = Arc::new(OwnEdits { editor, files: context_files.clone() });
         let originals = services.shared.originals(store.folder());
         let changes = Arc::new(Changes::new(editor, originals, services.host.clone(), &id, cwd.clone()));
         let edits = EditView::new(changes.clone(), cwd.clone());
+        let workspace = manager.upgrade().map_or_else(|| cwd.clone(), |manager| manager.workspace().to_owned());
         Arc::new_cyclic(|me| Task {
             me: me.clone(),
             id,
@@ -209,6 +217,8 @@ impl Task {
             changes,
             edits: tokio::sync::Mutex::new(edits),
             manager,
+            workspace,
+            context_files,
             access: Access::load(&cwd),
             workspace_hooks: WorkspaceHooks::load(&cwd, &settings.trusted_folders),
             cwd,

@@ -1,6 +1,6 @@
 //! The stack of tasks of a session and what the host does with it (spec 02 §2.3, §16).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -78,6 +78,11 @@ impl Manager {
 
     fn stack(&self) -> MutexGuard<'_, Vec<Arc<Task>>> {
         self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The folder that the session was opened for.
+    pub fn workspace(&self) -> &Path {
+        &self.cwd
     }
 
     /// The task on top of the stack.
@@ -468,6 +473,7 @@ impl Task {
         // A command somebody waited for ends with the task; those let go into the background stay there (spec 06 §D.6).
         self.services.surroundings.terminals.operate(&self.id, false);
         self.services.surroundings.terminals.release(&self.id);
+        self.context_files.dispose();
         self.turn().closed = true;
         self.progress.notify_waiters();
         self.persist_at_rest();

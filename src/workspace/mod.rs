@@ -17,4 +17,5 @@ pub mod paths;
 pub mod reading;
 pub mod search;
 mod spreadsheets;
+pub mod watching;
 pub mod write;

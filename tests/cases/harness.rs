@@ -147,6 +147,15 @@ impl Place {
         }
     }
 
+    /// The process in which the engine serves.
+    #[cfg(target_os = "linux")]
+    pub fn served(&self) -> &Served {
+        match &self.engine {
+            Running::Here(_) => panic!("the engine is in this process"),
+            Running::Apart(served) => served,
+        }
+    }
+
     /// Counters of the engine.
     pub fn stats(&self) -> Value {
         match &self.engine {

@@ -5,6 +5,8 @@
 mod drive;
 #[path = "task_runs/report.rs"]
 mod report;
+#[path = "task_runs/watch.rs"]
+mod watch;
 #[path = "task_runs/world.rs"]
 mod world;
 
@@ -134,10 +136,8 @@ fn missing(input: &Value) -> Option<String> {
         return Some(format!("tool {tool}"));
     }
     let whole = input.to_string();
-    for (mark, what) in [("\"touch\"", "file watching"), ("\"edit_document\"", "an editor that a user types in")] {
-        if whole.contains(mark) {
-            return Some(what.into());
-        }
+    if whole.contains("\"edit_document\"") {
+        return Some("an editor that a user types in".into());
     }
     None
 }

@@ -223,6 +223,40 @@ mod tests {
         }
     }
 
+    /// parity 02 §10: the parts in their order; what is not known of the model leaves out the rest
+    #[test]
+    fn the_parts_follow_each_other() {
+        let (mut terminals, lists) = (Facts::default(), |path: &str| Editors::Filtered(vec![path.into(), "b".into()]));
+        let (cwd, output) = ("/ws".to_owned(), "out".to_owned());
+        terminals.busy = vec![Busy { terminal: 1, cwd: cwd.clone(), command: "make".into(), output: output.clone() }];
+        terminals.finished = vec![
+            Finished { terminal: 2, cwd: cwd.clone(), processes: vec![("ls".into(), output)] },
+            Finished { terminal: 3, cwd, processes: Vec::new() },
+        ];
+        let steering = Some(("Role.".to_owned(), String::new()));
+        let (slug, name, model) = ("code".to_owned(), "Code".to_owned(), "m".to_owned());
+        let files = Some(("/ws".to_owned(), "a\nb".to_owned()));
+        let rest = Rest { cost: 0.125, slug, name, model, steering, files, todos: None };
+        let (visible, open, modified) = (lists("a"), Editors::default(), vec!["c".to_owned(), "d".to_owned()]);
+        let (zone, zone_offset) = ("Asia/Kolkata".to_owned(), 330);
+        let known = Facts { visible, open, modified, zone, zone_offset, rest: Some(rest), ..terminals };
+        let texts = Texts::builtin();
+        let [none, recent, time, zone] =
+            ["env.no_tabs", "env.recent", "env.time", "env.timezone"].map(|id| texts.get(id));
+        let begin = format!(
+            "<environment_details>\n# VSCode Visible Files\na,b\n\n# VSCode Open Tabs\n{none}\n\n# Recently Modified Files\n{recent}\nc\nd\n\n\
+             # Actively Running Terminals\n## Terminal 1 (Active)\n### Working Directory: `/ws`\n### Original command: `make`\n\
+             ### New Output\nout\n\n# Inactive Terminals with Completed Process Output\n## Terminal 2 (Inactive)\n\
+             ### Working Directory: `/ws`\n### New Output\nCommand: `ls`\nout\n\n\
+             # Current Time\n{time} 1970-01-01T00:00:00.000Z\n{zone} Asia/Kolkata, UTC+5:30"
+        );
+        let end = "\n\n# Current Cost\n$0.13\n\n# Current Mode\n<slug>code</slug>\n<name>Code</name>\n<model>m</model>\n\
+             <role>Role.</role>\n\n\n# Current Workspace Directory (/ws) Files\na\nb\n\n</environment_details>";
+        assert_eq!(render(&known, &texts), format!("{begin}{end}"));
+        let unknown = Facts { rest: None, ..known };
+        assert_eq!(render(&unknown, &texts), format!("{begin}\n</environment_details>"));
+    }
+
     #[test]
     fn a_reminder_is_a_table() {
         let todo = TodoItem { id: "1".into(), content: "a|b\\".into(), status: "in_progress".into() };

@@ -20,6 +20,7 @@ use lapce_ai::task::host::{
 use lapce_ai::task::recovery::{Note, Progress};
 use lapce_ai::task::session::{self, Command};
 use lapce_ai::terminal::{Direct, Terminals};
+use lapce_ai::workspace::watching::{Watch, WatchedFiles};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -327,6 +328,7 @@ impl World {
             new_id: Arc::new(move || format!("id-{}", ids.ids.fetch_add(1, Ordering::SeqCst))),
             home: self.root.join("home"),
             storage: self.root.join("storage"),
+            watch: Arc::new(Unwatched),
             time_zone: ("UTC".into(), 0),
             texts: self.shared.texts.clone(),
             environment: std::env::vars_os().collect(),
@@ -607,5 +609,39 @@ impl Provider for Scripted {
 
     fn cost(&self, _usage: &Usage) -> f64 {
         0.0
+    }
+}
+
+/// Nobody but the session changes files here, and its clock is not that of the disk.
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn open(&self) -> Box<dyn WatchedFiles> {
+        Box::new(Unwatched)
+    }
+}
+
+#[async_trait]
+impl WatchedFiles for Unwatched {
+    fn add(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn hold(&self, _: &Path) {}
+
+    fn release(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn newer_than(&self, _: &Path, _: i64) -> bool {
+        false
+    }
+
+    async fn stirred(&self) {
+        std::future::pending().await
+    }
+
+    async fn changed(&self, _: bool) -> Vec<PathBuf> {
+        Vec::new()
     }
 }

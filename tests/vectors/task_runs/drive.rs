@@ -46,6 +46,7 @@ pub async fn drive(input: &Value) -> Value {
         stalled: AtomicBool::new(false),
         no_more_turns: AtomicBool::new(false),
         calls: AtomicUsize::new(0),
+        watch: super::watch::Scripted::default(),
         clock: AtomicI64::new(1_700_000_000_000),
     });
     let storage = root.join("storage");
@@ -183,6 +184,7 @@ fn surroundings(world: &Arc<World>, root: &Path, storage: &Path) -> Surroundings
         new_id: Arc::new(move || format!("id-{:08}-0000", ids.fetch_add(1, Ordering::SeqCst))),
         home: root.join("home"),
         storage: storage.to_owned(),
+        watch: Arc::new(world.watch.clone()),
         time_zone: ("⟦TZ⟧".into(), 0),
         texts: world.texts(),
         environment: std::env::vars_os().collect(),

@@ -45,6 +45,7 @@ pub struct World {
     pub no_more_turns: AtomicBool,
     pub calls: AtomicUsize,
     pub clock: AtomicI64,
+    pub watch: super::watch::Scripted,
 }
 
 impl World {
@@ -90,6 +91,10 @@ impl World {
             Command::Queue { text: text(queue, "text"), images: strings(&queue["images"]) }
         } else if let Some(todos) = action.get("set_todos") {
             Command::SetTodos(todos.clone())
+        } else if let Some(touch) = action.get("touch") {
+            let path = self.workspace.join(text(touch, "path"));
+            std::fs::write(&path, text(touch, "content")).unwrap();
+            return self.watch.fire(path).await;
         } else if action.get("condense").is_some() {
             Command::Condense
         } else {
