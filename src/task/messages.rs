@@ -252,7 +252,8 @@ impl Task {
         let given = state.replay.answer(message.ts);
         // A question that waited when messages were queued waits on.
         let waited = state.replay.open.take_if(|open| *open == message.ts).is_some();
-        let queued = if given.is_some() || waited { None } else { state.queue.dequeue() };
+        let is_for_user = self.is_dry_run() && changes::is_real(ask);
+        let queued = if given.is_some() || waited || is_for_user { None } else { state.queue.dequeue() };
         drop(guard);
         OpenedAsk { message, receiver, queued, given }
     }

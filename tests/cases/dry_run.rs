@@ -14,6 +14,7 @@ both! {
     conflicts_are_reported_by_hunk_and_nothing_is_lost,
     a_dry_run_survives_its_engine,
     commands_of_a_dry_run_are_asked_for_and_told_what_they_saw,
+    mentions_show_what_was_collected,
     applying_is_undone_by_checkpoints,
     what_is_not_collected_is_refused,
     subtasks_collect_into_the_same_dry_run,
@@ -40,6 +41,13 @@ fn insert(path: &str, line: usize, content: &str) -> String {
 
 fn read(path: &str) -> String {
     format!("<read_file>\n<path>{path}</path>\n</read_file>")
+}
+
+/// A transcript whose turns are each played when the request fits.
+fn expecting(turns: &[(Value, String)]) -> String {
+    let lines =
+        |(expect, turn): &(Value, String)| format!("{}\n{}\n", json!({"expect": expect}), json!({"text": turn}));
+    turns.iter().map(lines).collect()
 }
 
 /// All files below a folder.
@@ -108,12 +116,7 @@ fn a_dry_run_changes_nothing_until_files_and_hunks_are_applied(mode: Mode) {
         json!({"last_user_contains": ["TWO", "LINE 30"], "last_user_lacks": "| line 30"}),
         json!({}),
     ];
-    let script: String = turns
-        .iter()
-        .zip(&expects)
-        .map(|(turn, expect)| format!("{}\n{}\n", json!({"expect": expect}), json!({"text": turn})))
-        .collect();
-    let place = mode.play(&script);
+    let place = mode.play(&expecting(&expects.into_iter().zip(turns).collect::<Vec<_>>()));
     fs::write(place.workspace.join("a.txt"), numbers()).unwrap();
     fs::write(place.workspace.join("gone.txt"), "x\n").unwrap();
     let before = tree(&place.workspace);
@@ -231,23 +234,41 @@ fn a_dry_run_survives_its_engine(mode: Mode) {
     place.close();
 }
 
+/// parity 02 §9.1: in a dry run a mention shows what was collected
+fn mentions_show_what_was_collected(mode: Mode) {
+    let place = mode.play(&expecting(&[
+        (json!({}), write("b.txt", "collected")),
+        (json!({}), done("finished")),
+        (json!({"last_user_contains": "1 | collected"}), done("again")),
+    ]));
+    let host = place.host(&[]);
+    start_dry(&host, &place, json!({}));
+    let ask = host.ask("completion_result");
+    host.call(&json!({"type": "task.respond", "ask": ask, "response": "message", "text": "See @/b.txt"})).unwrap();
+    host.until(|received| matches!(&received.event, Event::TaskCompleted(end) if end.result == "again").then_some(()));
+    place.close();
+}
+
 /// parity 02 §11.2: in a dry run a command is asked for whatever the settings allow, and its result says what it did not see
 fn commands_of_a_dry_run_are_asked_for_and_told_what_they_saw(mode: Mode) {
-    let script = [
-        (json!({}), "<execute_command>\n<command>echo hello</command>\n</execute_command>".to_owned()),
-        (json!({"last_user_contains": ["hello", "dry run"]}), done("finished")),
-    ];
-    let script: String = script
-        .iter()
-        .map(|(expect, turn)| format!("{}\n{}\n", json!({"expect": expect}), json!({"text": turn})))
-        .collect();
-    let place = mode.play(&script);
+    let question = "<ask_followup_question>\n<question>Which?</question>\n<follow_up>\n<suggest>a</suggest>\n</follow_up>\n</ask_followup_question>";
+    let place = mode.play(&expecting(&[
+        (json!({}), question.to_owned()),
+        (json!({}), "<execute_command>\n<command>true</command>\n</execute_command>".to_owned()),
+        (json!({"last_user_contains": "dry run", "last_user_lacks": "Later"}), done("finished")),
+        (json!({"last_user_contains": "Later"}), done("again")),
+    ]));
     let host = place.host(&[]);
     let allowed = json!({"alwaysAllowExecute": true, "allowedCommands": ["*"]});
-    start_dry(&host, &place, allowed);
+    let (session, _) = start_dry(&host, &place, allowed);
+    let ask = host.ask("followup");
+    // Anywhere else, what waits would allow the command.
+    host.call(&json!({"type": "task.queue", "session": session, "text": "Later"})).unwrap();
+    host.call(&json!({"type": "task.respond", "ask": ask, "response": "message", "text": "a"})).unwrap();
     let ask = host.ask("command");
     host.respond(ask, "yes").unwrap();
     assert_eq!(host.completed(), "finished");
+    assert_eq!(host.completed(), "again");
     place.close();
 }
 

@@ -1,4 +1,4 @@
-//! What a dry run leaves to settings and hooks: nothing that works on more than the collected texts.
+//! What a dry run leaves to settings, hooks and queued messages: nothing that works on more than the collected texts.
 
 use crate::protocol::message::{Ask, AskResponse};
 use crate::task::approval::policy::Verdict;
@@ -13,7 +13,7 @@ pub(in crate::task) fn adjust(verdict: Verdict, ask: Ask) -> Verdict {
 }
 
 /// Whether a yes to this question has effects that a dry run cannot collect.
-fn is_real(ask: Ask) -> bool {
+pub(in crate::task) fn is_real(ask: Ask) -> bool {
     matches!(ask, Ask::Command | Ask::UseMcpServer | Ask::BrowserActionLaunch)
 }
 

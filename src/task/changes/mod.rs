@@ -21,7 +21,7 @@ mod shared;
 pub use apply::Selection;
 pub use cumulative::diff_stored;
 
-pub(super) use approval::adjust;
+pub(super) use approval::{adjust, is_real};
 pub(super) use editor::Changes;
 pub(super) use shared::Shared;
 

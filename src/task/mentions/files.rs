@@ -21,7 +21,7 @@ const MOST_CHILDREN: usize = 5_000;
 /// What the model is shown of a path; `Err` with its sentence when there is no such file.
 pub(super) async fn content(path: &str, place: &Place<'_>) -> Result<String, String> {
     let written = unescape_spaces(path);
-    let absolute = paths::resolve(place.cwd, &written);
+    let absolute = (place.locate)(&paths::resolve(place.cwd, &written));
     let found = tokio::fs::metadata(&absolute).await;
     match found {
         Err(cause) => {

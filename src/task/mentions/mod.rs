@@ -9,7 +9,7 @@ mod git;
 pub mod workflows;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +20,7 @@ use super::context_files;
 use super::host::{HostRequestError, TaskEvent, TaskHost};
 use super::instance::Task;
 use crate::edit::diagnostics::{self, Severity};
+use crate::edit::view::Editor;
 use crate::prompt::commands::Folders;
 use crate::prompt::mentions::{Command, Mention, Sources, expand, slash, terminal};
 use crate::prompt::text::{Texts, context};
@@ -38,6 +39,8 @@ pub struct Place<'a> {
     pub cwd: &'a Path,
     /// The user's home directory.
     pub home: &'a Path,
+    /// Where the content of a file stands: elsewhere when a dry run has collected it.
+    pub locate: &'a (dyn Fn(&Path) -> PathBuf + Sync),
     /// Ignore rules.
     pub access: &'a Access,
     /// Settings in force.
@@ -99,6 +102,7 @@ impl Task {
         let place = Place {
             cwd: &self.cwd,
             home: &surroundings.home,
+            locate: &|path| self.changes.locate(path),
             access: &self.access,
             settings: &self.settings(),
             texts: &surroundings.texts,

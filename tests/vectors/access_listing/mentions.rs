@@ -60,6 +60,7 @@ pub fn parse_mentions(input: &Value) -> Outcome {
     let place = Place {
         cwd: &cwd,
         home: &root.join("home"),
+        locate: &|path| path.to_owned(),
         access: &Access::from_text(&cwd, input["ignore"].as_str()),
         settings: &settings,
         texts: &Arc::new(coded_texts()),
