@@ -328,11 +328,12 @@ impl Task {
         }
         let task = self.clone();
         self.services.spawner.spawn(async move {
-            // The open edit is taken back before the instance ends; its tool may still hold the view until then.
+            // The open edit is taken back before the instance ends, and again once a tool that was just at work on it has ended too.
             if let Ok(mut edits) = task.edits.try_lock() {
                 let _ = edits.revert().await;
             }
             task.abort(false);
+            let _ = task.edits.lock().await.revert().await;
             if let Some(manager) = task.manager.upgrade() {
                 let _ = manager.reopen(&task, None).await;
             }

@@ -126,6 +126,26 @@ fn the_c_host_has_no_memory_error_under_address_sanitizer() {
     });
 }
 
+/// Stored tasks through the typed functions: listed, opened again, switched, closed.
+#[test]
+fn the_c_host_of_stored_tasks_runs() {
+    if !has("cc") {
+        return;
+    }
+    let (stage, other) = (Stage::new(), Stage::new());
+    let sanitizers = ["-std=c99", "-fsanitize=address,undefined", "-fno-sanitize-recover"];
+    let program = other.compile("cc", "examples/c/tasks.c", &sanitizers);
+    let tasks = || {
+        let mut command = Command::new(&program);
+        command.args(["{}", "architect"]).arg(stage.path("storage"));
+        String::from_utf8(run(&mut command).stdout).unwrap()
+    };
+    assert_eq!(tasks(), "no task is stored\n");
+    stage.check(Command::new(stage.compile("cc", C, &sanitizers)));
+    let said = tasks();
+    assert!(said.starts_with("newest: ") && said.ends_with("resumed in mode architect\nclosed\n"), "{said}");
+}
+
 #[test]
 fn the_cpp_host_runs() {
     if !has("c++") {
