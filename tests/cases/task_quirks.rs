@@ -7,6 +7,7 @@ use crate::harness::{Mode, done};
 use crate::loopback::{Reply, event_stream, piece, server};
 use crate::scripted::{ASK, after, all, answer, api, next, request_record, start, text, text_of, turn, ui, usage};
 
+/// parity 02 §9: tasks are expanded, answers to questions are not
 /// parity 02 §19.1: an answer is not expanded, a task is, and once more when it is resumed
 #[test]
 fn answers_are_not_expanded_and_a_resumed_task_is_expanded_again() {
