@@ -83,7 +83,8 @@ fn git_is_asked_without_running_what_the_repository_names(mode: Mode) {
         Some(String::from_utf8(output.stdout).unwrap())
     };
     if git(&["init", "-q"]).is_none() {
-        eprintln!("git is missing: skipped");
+        #[cfg(target_os = "linux")]
+        crate::tools::skipped("`git` is not installed");
         return;
     }
     let file = place.workspace.join("a.txt");
