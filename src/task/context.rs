@@ -34,18 +34,21 @@ impl Task {
         system: &str,
     ) -> Result<(), RequestError> {
         let context_tokens = self.context_tokens();
-        let copied = self.state().api.clone();
-        if context_tokens == 0 || copied.is_empty() {
-            return Ok(());
-        }
+        let last = self.state().api.last().map(|last| window::blocks(&last.content));
+        let Some(last) = last.filter(|_| context_tokens > 0) else { return Ok(()) };
         let model = provider.model();
         let at_start = &self.settings_at_start.other;
         let reserve =
             max_output_tokens(&model.id, &model.info, at_start, None).and_then(|tokens| tokens.try_into().ok());
         let limits = Limits { window: model.info.context_window, max_tokens: reserve, threshold: threshold(settings) };
+        let pressure = self.unless_aborted(window::measure(&last, context_tokens, limits, provider)).await?;
+        if !pressure.condense && !pressure.overflow {
+            return Ok(());
+        }
+        let copied = self.state().api.to_vec();
         let condensing = self.condensing_provider(settings);
         let means = self.means(provider, condensing.as_deref(), settings, system);
-        let fitted = self.unless_aborted(window::fit(&copied, context_tokens, limits, &means)).await?;
+        let fitted = self.unless_aborted(window::shrink(&copied, pressure, &means)).await?;
         let Fitted { tokens, messages, condensed } = fitted.map_err(|e| RequestError::Failed(describe(&e)))?;
         // Condensed at the user's wish meanwhile, it fits better than what was found for it.
         let replaced = messages.is_none_or(|messages| self.replace_api(&copied, messages));
@@ -110,7 +113,7 @@ impl Task {
         let system = self.unless_aborted(surroundings.prompt.build(request)).await?;
         let system = system.map_err(RequestError::Failed)?;
         let means = self.means(main.as_ref(), condensing.as_deref(), &settings, &system);
-        let messages = self.state().api.clone();
+        let messages = self.state().api.to_vec();
         let summary = condense::summarise(&messages, &means, self.context_tokens());
         let result = self.unless_aborted(summary).await?.map_err(|error| RequestError::Failed(describe(&error)))?;
         self.check()?;
@@ -184,7 +187,7 @@ impl Task {
             let Some(appended) = state.api.strip_prefix(copied) else { return false };
             messages.extend_from_slice(appended);
             self.note(|task| Note::ApiReplaced { task, messages: messages.clone() });
-            state.api = messages;
+            state.api = messages.into();
         }
         self.persist_api();
         true

@@ -11,6 +11,7 @@ use std::ops::Deref;
 use serde_json::json;
 
 use super::store::{Piece, Place};
+use super::todo;
 use super::usage::{Share, task_usage};
 use crate::protocol::message::{Say, TokenUsage, UiKind, UiMessage};
 
@@ -45,6 +46,8 @@ struct Known {
     place: Option<Place>,
     /// In memory it lacks its large parts.
     away: bool,
+    /// These parts tell a todo list.
+    todos: bool,
     share: Option<Share>,
     /// `share` is what the message says now.
     counted: bool,
@@ -69,7 +72,7 @@ impl Conversation {
 
     /// Appends or replaces a message that was read from disk; false when there are fewer before it.
     pub fn place(&mut self, index: usize, message: UiMessage, place: Place) -> bool {
-        let known = Known { share: Share::of(&message), counted: true, place: Some(place), away: false };
+        let known = Known { share: Share::of(&message), counted: true, place: Some(place), away: false, todos: false };
         if index == self.messages.len() {
             self.add(message, known);
         } else if let (Some(old), Some(old_known)) = (self.messages.get_mut(index), self.known.get_mut(index)) {
@@ -144,6 +147,14 @@ impl Conversation {
             true => self.whole(index),
             false => Some(Cow::Borrowed(message)),
         })
+    }
+
+    /// The messages that tell todo lists, with all they have, newest first.
+    pub fn todo_lists(&self) -> impl Iterator<Item = Cow<'_, UiMessage>> {
+        let known = self.messages.iter().zip(&self.known).enumerate().rev();
+        known
+            .filter(|(_, (message, known))| known.todos || todo::may_tell(message))
+            .filter_map(|(at, _)| self.whole(at))
     }
 
     /// Takes out the last message if `condition` holds.
@@ -310,6 +321,7 @@ impl Conversation {
             known.counted = true;
         }
         known.away = true;
+        known.todos = todo::may_tell(message);
         message.text = None;
         message.images = None;
         // A request may go on from the stored response that it names; the prompt beside it is large.
@@ -344,7 +356,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::message::Ask;
-    use crate::task::store::UiFolder;
+    use crate::task::store::TaskFolder;
 
     fn message(ts: i64, kind: usize, number: i64, size: usize) -> UiMessage {
         let filler = "x".repeat(size);
@@ -369,13 +381,13 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Whatever is appended, changed and taken out, written or not: memory, disk and usage tell the same as a plain list.
+        /// parity 02 §13: whatever is appended, changed and taken out, memory, disk and usage tell the same as a plain list
         #[test]
         fn memory_and_disk_tell_the_same(
             steps in prop::collection::vec((0_usize..12, any::<prop::sample::Index>(), 0_usize..5, -5_i64..50, prop::bool::weighted(0.5)), 1..80),
         ) {
             let folder = tempfile::tempdir().expect("a folder");
-            let mut files = UiFolder::new(folder.path());
+            let mut files = TaskFolder::new(folder.path());
             let (mut truth, mut conversation) = (Vec::new(), Conversation::default());
             for (ts, (what, at, kind, number, large)) in (0_i64..).zip(steps) {
                 let size = if large { LARGE } else { 3 };
@@ -419,7 +431,7 @@ mod tests {
     #[test]
     fn of_a_long_conversation_only_the_end_is_in_memory() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut files = UiFolder::new(folder.path());
+        let mut files = TaskFolder::new(folder.path());
         let mut conversation = Conversation::default();
         for ts in 0..150 {
             conversation.push(message(ts, 1, 1, 10_000));
@@ -436,7 +448,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_back_is_not_changed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut files = UiFolder::new(folder.path());
+        let mut files = TaskFolder::new(folder.path());
         let mut conversation = Conversation::default();
         (0..20).for_each(|ts| conversation.push(message(ts, 1, 1, 10_000)));
         files.write(&mut conversation, true);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::api_history::ApiHistory;
 use super::changes::Changes;
 use super::checkpoints::Checkpoints;
 use super::context_files::{ContextFiles, OwnEdits};
@@ -135,7 +136,7 @@ pub(super) struct State {
     /// UI conversation.
     pub ui: Conversation,
     /// API conversation.
-    pub api: Vec<ApiMessage>,
+    pub api: ApiHistory,
     /// Mode recorded for this task.
     pub mode: String,
     /// Mistakes in a row.
@@ -231,7 +232,7 @@ impl Task {
             progress: Notify::new(),
             state: Mutex::new(State {
                 ui: Conversation::default(),
-                api: Vec::new(),
+                api: ApiHistory::default(),
                 mode,
                 mistakes: 0,
                 tool_usage: BTreeMap::new(),
@@ -405,7 +406,7 @@ impl TaskView {
             parent: task.lineage.parent_id.clone(),
             root: task.lineage.root_id.clone(),
             ui: state.ui.wholes(|_| true).map(Cow::into_owned).chain(state.replay.messages.iter().cloned()).collect(),
-            api: state.api.clone(),
+            api: state.api.to_vec(),
             mode: state.mode.clone(),
             mistakes: state.mistakes,
             tool_usage: state.tool_usage.clone(),

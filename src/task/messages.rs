@@ -297,10 +297,10 @@ impl Task {
                     let _ = self.respond(Some(message.ts), answer, how);
                 }
                 () = &mut long_wait, if waiting_status.is_none() => {
-                    self.persist_at_rest();
                     let class = class_of(ask);
                     waiting_status = Some(class);
                     if let Some((status, event)) = class {
+                        self.persist_at_rest();
                         self.lifecycle(event, Value::Null);
                         self.status(status, Some(ask.as_str().to_owned()));
                     }

@@ -4,6 +4,7 @@
 //! come in ([`session::Command`]), events that go out ([`host::TaskHost::emit`]), and host requests. It never blocks on the
 //! host: what waits, waits for an answer, for time, or for the provider.
 
+pub mod api_history;
 pub mod approval;
 mod backoff;
 mod calendar;

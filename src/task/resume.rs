@@ -37,8 +37,7 @@ impl Task {
             Note::Resuming { task, after, removed, kept: rewind.is_some().then_some(api.len()), said: said.clone() }
         });
         let completed = is_completed(&ui);
-        let todos =
-            ui.wholes(todo::may_tell).rev().find_map(|message| todo::from_messages(std::slice::from_ref(&message)));
+        let todos = ui.todo_lists().find_map(|message| todo::from_messages(std::slice::from_ref(&message)));
         // Also when there is none: an earlier instance may have had a list.
         self.emit(TaskEvent::Todos { task: self.id.clone(), items: todos.clone().unwrap_or_default() });
         {
@@ -47,7 +46,7 @@ impl Task {
             state.skip_previous_response = ui.last().is_some_and(|last| last.kind == UiKind::Say(Say::CondenseContext));
             ui.rearranged();
             state.ui = ui;
-            state.api = api;
+            state.api = api.into();
             if let Some(said) = said {
                 // The queue of a fresh instance has room for one.
                 let _ = state.queue.add(said);
@@ -112,8 +111,9 @@ impl Task {
                 first.images.as_deref().unwrap_or_default(),
             );
         }
-        modernise(&mut state.api);
-        match state.api.pop_if(|last| last.role == Role::User).map(|last| last.content) {
+        let api = state.api.edit();
+        modernise(api);
+        match api.pop_if(|last| last.role == Role::User).map(|last| last.content) {
             Some(MessageContent::Text(text)) => vec![ContentBlock::Text { text }],
             Some(MessageContent::Blocks(blocks)) => blocks,
             None => Vec::new(),

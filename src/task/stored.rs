@@ -82,9 +82,9 @@ fn is_usable(folder: &Path) -> bool {
 pub(super) async fn read(folder: PathBuf) -> Result<Stored, StoreError> {
     tokio::task::spawn_blocking(move || {
         adopt_legacy(&folder);
-        let api = parsed(&folder, API_FILE)?.ok_or(StoreError::Missing)?;
-        let (ui, unread) = read_ui(&folder)?;
-        Ok(Stored { ui, api, unread, ahead: false })
+        let (api, unread) = read_api(&folder)?.ok_or(StoreError::Missing)?;
+        let (ui, unread_ui) = read_ui(&folder)?;
+        Ok(Stored { ui, api, unread: unread || unread_ui, ahead: false })
     })
     .await
     .unwrap_or(Err(StoreError::Missing))
@@ -96,8 +96,8 @@ pub(super) async fn read(folder: PathBuf) -> Result<Stored, StoreError> {
 /// As [`StoreError`] says.
 pub fn read_as_stored(folder: &Path) -> Result<(Vec<Value>, Vec<Value>), StoreError> {
     adopt_legacy(folder);
-    let api = parsed(folder, API_FILE)?.ok_or(StoreError::Missing)?;
-    Ok((listed(folder, UI_FILE)?, api))
+    let (api, _) = listed(folder, API_FILE)?.ok_or(StoreError::Missing)?;
+    Ok((listed(folder, UI_FILE)?.unwrap_or_default().0, api))
 }
 
 /// What there is of both conversations: of a task that was just begun, only one may be there. A damaged file is set aside, since
@@ -109,8 +109,9 @@ pub(super) async fn read_begun(folder: PathBuf) -> Stored {
             set_aside(&folder.join(changes_name(name)));
         };
         let (ui, unread) = read_ui(&folder).inspect_err(|_| damaged(UI_FILE)).unwrap_or_default();
-        let api = parsed(&folder, API_FILE).inspect_err(|_| damaged(API_FILE)).ok().flatten().unwrap_or_default();
-        Stored { ui, api, unread, ahead: false }
+        let api = read_api(&folder).inspect_err(|_| damaged(API_FILE)).ok().flatten();
+        let (api, unread_api) = api.unwrap_or_default();
+        Stored { ui, api, unread: unread || unread_api, ahead: false }
     };
     tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
@@ -122,17 +123,6 @@ pub fn set_aside(file: &Path) -> Option<PathBuf> {
     std::fs::rename(file, &free).ok().map(|()| free)
 }
 
-/// The list in this file; `None` without the file.
-fn parsed<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<Vec<T>>, StoreError> {
-    let file = folder.join(name);
-    let damaged = |cause: String| StoreError::Damaged { file: file.clone(), cause };
-    match std::fs::read(&file) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|cause| damaged(cause.to_string())),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(damaged(cause.to_string())),
-    }
-}
-
 /// The UI conversation, empty without its file, and whether some of its changes could not be read.
 pub(super) fn read_ui(folder: &Path) -> Result<(Conversation, bool), StoreError> {
     let mut ui = Conversation::default();
@@ -142,10 +132,16 @@ pub(super) fn read_ui(folder: &Path) -> Result<(Conversation, bool), StoreError>
     Ok((ui, found == Some(Found::Unread)))
 }
 
-/// A list as its file would hold it, were the changes beside it taken in; empty without the file.
-fn listed(folder: &Path, name: &str) -> Result<Vec<Value>, StoreError> {
-    let mut all: Vec<Value> = Vec::new();
-    list(folder, name, |index, json, _| {
+/// The API conversation and whether some of its changes could not be read; `None` without its file.
+pub(super) fn read_api(folder: &Path) -> Result<Option<(Vec<ApiMessage>, bool)>, StoreError> {
+    listed(folder, API_FILE)
+}
+
+/// A list as its file would hold it, were the changes beside it taken in, and whether some of these could not be read; `None`
+/// without the file.
+fn listed<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<(Vec<T>, bool)>, StoreError> {
+    let mut all: Vec<T> = Vec::new();
+    let found = list(folder, name, |index, json, _| {
         let Ok(element) = serde_json::from_slice(json) else { return false };
         match all.get_mut(index) {
             Some(older) => *older = element,
@@ -153,7 +149,7 @@ fn listed(folder: &Path, name: &str) -> Result<Vec<Value>, StoreError> {
         }
         true
     })?;
-    Ok(all)
+    Ok(found.map(|found| (all, found == Found::Unread)))
 }
 
 /// [`read_list`]; `None` without the file.

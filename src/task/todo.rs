@@ -41,7 +41,7 @@ pub fn latest(messages: &[UiMessage]) -> Option<Vec<Value>> {
         .iter()
         .rev()
         .filter(|message| may_tell(message))
-        .filter_map(|m| m.text.as_deref().filter(|text| text.contains("updateTodoList")))
+        .filter_map(|m| m.text.as_deref())
         .filter_map(|text| serde_json::from_str::<Value>(text).ok())
         .filter(|tool| tool["tool"] == "updateTodoList")
         .find_map(|mut tool| match tool["todos"].take() {
@@ -50,9 +50,10 @@ pub fn latest(messages: &[UiMessage]) -> Option<Vec<Value>> {
         })
 }
 
-/// Whether a message is of a kind that can tell the list.
+/// Whether a message looks as if it told the list.
 pub(super) fn may_tell(message: &UiMessage) -> bool {
     matches!(message.kind, UiKind::Ask(Ask::Tool) | UiKind::Say(Say::UserEditTodos))
+        && message.text.as_ref().is_some_and(|text| text.contains("updateTodoList"))
 }
 
 /// [`latest`] as items; what an item lacks is empty.

@@ -1,13 +1,14 @@
 //! What of the API conversation fits and is sent: context management, sliding window, summaries (spec 02 §8).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::condense::{self, Failure, Means, Outcome};
 use super::request::bare;
 use crate::prompt::text::Texts;
 use crate::protocol::message::{ApiMessage, ContentBlock, MessageContent, Role};
-use crate::providers::ProviderError;
 use crate::providers::convert::remove_images;
+use crate::providers::{Provider, ProviderError};
 
 /// Output tokens reserved when the model names none.
 const DEFAULT_RESERVE: u64 = 8192;
@@ -53,35 +54,40 @@ pub fn slide(messages: &[ApiMessage], fraction: f64) -> Vec<ApiMessage> {
 
 /// The conversation from its last summary on (spec 02 §8.4).
 pub fn since_last_summary(messages: &[ApiMessage], texts: &Texts) -> Vec<ApiMessage> {
-    let Some(summary) = messages.iter().rposition(|message| message.is_summary == Some(true)) else {
-        return messages.to_vec();
-    };
-    let suffix = &messages[summary..];
-    let mut out = Vec::with_capacity(suffix.len() + 1);
-    if suffix.first().is_some_and(|first| first.role != Role::User) {
-        out.push(match messages.first().filter(|first| first.role == Role::User) {
-            Some(first) => first.clone(),
-            None => ApiMessage {
-                role: Role::User,
-                content: MessageContent::Text(texts.get("condense.continue")),
-                ts: messages.first().and_then(|first| first.ts).map(|ts| ts - 1),
-                is_summary: None,
-            },
-        });
+    let (question, rest) = told(messages, texts);
+    question.map(Cow::into_owned).into_iter().chain(rest.iter().cloned()).collect()
+}
+
+/// The conversation from its last summary on, and the question that stands before it then.
+fn told<'a>(messages: &'a [ApiMessage], texts: &Texts) -> (Option<Cow<'a, ApiMessage>>, &'a [ApiMessage]) {
+    let summary = messages.iter().rposition(|message| message.is_summary == Some(true));
+    let Some((at, summary)) = summary.and_then(|at| Some((at, messages.get(at)?))) else { return (None, messages) };
+    let rest = messages.get(at..).unwrap_or_default();
+    if summary.role == Role::User {
+        return (None, rest);
     }
-    out.extend_from_slice(suffix);
-    out
+    let question = match messages.first().filter(|first| first.role == Role::User) {
+        Some(first) => Cow::Borrowed(first),
+        None => Cow::Owned(ApiMessage {
+            role: Role::User,
+            content: MessageContent::Text(texts.get("condense.continue")),
+            ts: messages.first().and_then(|first| first.ts).map(|ts| ts - 1),
+            is_summary: None,
+        }),
+    };
+    (Some(question), rest)
 }
 
 /// What a provider gets of the conversation (spec 02 §6.6).
 pub(super) fn messages_to_send(messages: &[ApiMessage], images: bool, texts: &Texts) -> Arc<Vec<ApiMessage>> {
     let note = format!("[{}]", texts.get("loop.image_placeholder"));
-    let messages = Arc::new(since_last_summary(messages, texts).iter().map(bare).collect());
+    let (question, rest) = told(messages, texts);
+    let messages = Arc::new(question.as_deref().into_iter().chain(rest).map(bare).collect());
     if images { messages } else { remove_images(&messages, &note) }
 }
 
 /// Content as blocks, for counting.
-pub(super) fn blocks(content: &MessageContent) -> Vec<ContentBlock> {
+pub fn blocks(content: &MessageContent) -> Vec<ContentBlock> {
     match content {
         MessageContent::Text(text) => vec![ContentBlock::text(text.as_str())],
         MessageContent::Blocks(blocks) => blocks.clone(),
@@ -115,20 +121,18 @@ pub struct Fitted {
     pub condensed: Option<Result<Outcome, Failure>>,
 }
 
+/// Compares a conversation with what it must fit. `last` is what its last message says, which `context_tokens` do not count yet.
+pub async fn measure(last: &[ContentBlock], context_tokens: u64, limits: Limits, main: &dyn Provider) -> Pressure {
+    let last_tokens = if last.is_empty() { 0 } else { main.count_tokens(last).await };
+    pressure(context_tokens, last_tokens, limits.window, limits.max_tokens, limits.threshold)
+}
+
 /// Makes a conversation fit (spec 02 §8.2): condenses when that is due, else drops older messages when there are too many.
 ///
 /// # Errors
 /// The provider's, when the request for a summary fails.
-pub async fn fit(
-    messages: &[ApiMessage],
-    context_tokens: u64,
-    limits: Limits,
-    means: &Means<'_>,
-) -> Result<Fitted, ProviderError> {
-    let last = messages.last().map(|last| blocks(&last.content)).unwrap_or_default();
-    let last_tokens = if last.is_empty() { 0 } else { means.main.count_tokens(&last).await };
-    let Limits { window, max_tokens, threshold } = limits;
-    let Pressure { tokens, condense, overflow } = pressure(context_tokens, last_tokens, window, max_tokens, threshold);
+pub async fn shrink(messages: &[ApiMessage], pressure: Pressure, means: &Means<'_>) -> Result<Fitted, ProviderError> {
+    let Pressure { tokens, condense, overflow } = pressure;
     let mut condensed = None;
     if condense {
         let result = condense::summarise(messages, means, tokens).await?;

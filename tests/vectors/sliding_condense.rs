@@ -192,7 +192,11 @@ fn truncate_if_needed(input: &Value) -> Value {
         threshold: (input["auto"] == true).then_some(threshold),
     };
     let total = input["totalTokens"].as_u64().unwrap_or(0);
-    let work = async |means: &Means<'_>| window::fit(&messages, total, limits, means).await;
+    let last = messages.last().map(|last| window::blocks(&last.content)).unwrap_or_default();
+    let work = async |means: &Means<'_>| {
+        let pressure = window::measure(&last, total, limits, means.main).await;
+        window::shrink(&messages, pressure, means).await
+    };
     let (result, calls) = with_means(input, work);
     let Fitted { tokens, messages: fitted, condensed } = result.expect("the script has no errors");
     let now = fitted.unwrap_or(messages);

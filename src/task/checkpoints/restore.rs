@@ -220,7 +220,7 @@ impl Task {
             let mut state = self.state();
             state.ui.clone_from(&after.ui);
             state.ui.rearranged();
-            state.api.clone_from(&after.api);
+            state.api = after.api.clone().into();
         }
         self.persist_ui();
         self.persist_api();
@@ -254,7 +254,7 @@ impl Task {
     fn conversation(&self) -> Conversation {
         let state = self.state();
         let ui = state.ui.wholes(|_| true).map(Cow::into_owned).chain(state.replay.messages.iter().cloned());
-        Conversation { ui: ui.collect(), api: state.api.clone() }
+        Conversation { ui: ui.collect(), api: state.api.to_vec() }
     }
 
     async fn read_record(&self) -> Option<Record> {

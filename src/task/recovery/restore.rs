@@ -109,7 +109,7 @@ impl Task {
             let mut state = self.state();
             ui.rearranged();
             state.ui = ui;
-            state.api = api;
+            state.api = api.into();
             // What the provider stored of an answer that was cut off is not what the conversation holds.
             state.skip_previous_response = true;
             state.paused = known.paused;
@@ -238,7 +238,7 @@ impl Task {
                 state.api.push(message);
             }
             // Copies: the files may be written meanwhile.
-            Stored { ui: state.ui.clone(), api: state.api.clone(), ..Stored::default() }
+            Stored { ui: state.ui.clone(), api: state.api.to_vec(), ..Stored::default() }
         };
         self.services.spawner.clone().spawn(self.resume(stored, None));
     }

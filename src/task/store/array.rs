@@ -70,12 +70,6 @@ impl ArrayFile {
         ArrayFile { folder, name, written: None, keep_changes: false }
     }
 
-    /// The folder it is in.
-    #[cfg(test)]
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// The changes that are on disk could not be read: they are not removed.
     pub fn keep_changes(&mut self) {
         self.keep_changes = true;
@@ -99,7 +93,8 @@ impl ArrayFile {
     /// What the file system reports; the list must then be written whole.
     pub fn put(&mut self, elements: &[(usize, Vec<u8>)]) -> io::Result<Vec<Place>> {
         let path = self.changes_path();
-        let Some(written) = &mut self.written else { return Err(io::ErrorKind::NotFound.into()) };
+        // After a failure it is not known what the changes hold: the next write is a whole one.
+        let Some(mut written) = self.written.take() else { return Err(io::ErrorKind::NotFound.into()) };
         let mut bytes = Vec::with_capacity(elements.iter().map(|(_, element)| element.len() + 64).sum());
         let (file, at) = match written.changes.take() {
             Some(open) => open,
@@ -116,6 +111,7 @@ impl ArrayFile {
         write_all_at(&file, &bytes, at)?;
         file.sync_data()?;
         written.changes = Some((file.clone(), at + bytes.len() as u64));
+        self.written = Some(written);
         Ok(places.into_iter().map(|(at, len)| Place { file: file.clone(), at, len }).collect())
     }
 
@@ -199,7 +195,7 @@ pub fn read(folder: &Path, name: &str, mut take: impl FnMut(usize, &[u8], Place)
     let (mut object, mut count) = (Vec::new(), 0);
     while let Some(at) = objects.next_into(&mut object)? {
         if !take(count, &object, Place { file: file.clone(), at, len: object.len() }) {
-            return Err(io::ErrorKind::InvalidData.into());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("element {count} is no message")));
         }
         count += 1;
     }

@@ -1,5 +1,5 @@
-//! Files of a task (spec 02 §13). The UI conversation is written whole when the task rests and by what has changed while it works
-//! (`array`); the API conversation, which never grows beyond what a model reads, is written whole (D07).
+//! Files of a task (spec 02 §13). Both conversations are written whole when the task rests (D07), and by what has changed while
+//! it works (`array`), so that a turn costs what is new in it.
 //!
 //! Changes only mark a file; a writer beside the loop takes the newest state, so that many changes in a row cost one write.
 
@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::api_history::ApiHistory;
 use super::conversation::Conversation;
 use super::history::HistoryItem;
 use super::host::TaskEvent;
@@ -35,16 +36,28 @@ pub(super) use delta::Found;
 
 const UI: u8 = 1;
 const API: u8 = 2;
-/// The UI conversation, and whole: somebody else may want to read it.
+/// Both whole: somebody else may want to read them.
 const REST: u8 = 4;
 
-/// The UI conversation's file. Instances of one task follow each other on it.
-type UiFile = Arc<tokio::sync::Mutex<ArrayFile>>;
+/// The files of a task's conversations.
+struct Files {
+    ui: ArrayFile,
+    api: ArrayFile,
+}
+
+impl Files {
+    fn new(folder: &Path) -> Files {
+        Files { ui: ArrayFile::new(folder.to_owned(), UI_FILE), api: ArrayFile::new(folder.to_owned(), API_FILE) }
+    }
+}
+
+/// Instances of one task follow each other on its files.
+type SharedFiles = Arc<tokio::sync::Mutex<Files>>;
 
 /// Which files of a task wait to be written, and where they are.
 pub(super) struct Store {
     folder: PathBuf,
-    ui: Mutex<UiFile>,
+    files: Mutex<SharedFiles>,
     dirty: AtomicU8,
     writing: AtomicBool,
     /// Another instance owns the files now (D19).
@@ -57,10 +70,10 @@ pub(super) struct Store {
 
 impl Store {
     pub fn new(folder: PathBuf) -> Store {
-        let ui = Arc::new(tokio::sync::Mutex::new(ArrayFile::new(folder.clone(), UI_FILE)));
+        let files = Arc::new(tokio::sync::Mutex::new(Files::new(&folder)));
         Store {
             folder,
-            ui: Mutex::new(ui),
+            files: Mutex::new(files),
             dirty: AtomicU8::new(0),
             writing: AtomicBool::new(false),
             released: AtomicBool::new(false),
@@ -72,11 +85,11 @@ impl Store {
 
     /// Goes on with the files of the instance before, after a write of its that is under way.
     pub fn follow(&self, before: &Store) {
-        *self.ui.lock().unwrap_or_else(PoisonError::into_inner) = before.ui();
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = before.files();
     }
 
-    fn ui(&self) -> UiFile {
-        self.ui.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn files(&self) -> SharedFiles {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether another instance owns the files.
@@ -112,7 +125,7 @@ impl Task {
         self.mark(UI);
     }
 
-    /// As [`persist_ui`](Self::persist_ui), when the task waits or is over: the file then holds all by itself.
+    /// As [`persist_ui`](Self::persist_ui), when the task waits or is over: each file then holds all by itself.
     pub fn persist_at_rest(&self) {
         self.mark(UI | REST);
     }
@@ -144,7 +157,7 @@ impl Task {
         self.store_history_item(None);
         let state = self.state();
         self.store.release();
-        Stored { ui: state.ui.clone(), api: state.api.clone(), unread: false, ahead: true }
+        Stored { ui: state.ui.clone(), api: state.api.to_vec(), unread: false, ahead: true }
     }
 
     /// What of the stored changes could not be read is kept aside and reported.
@@ -226,7 +239,7 @@ impl Task {
                 }
                 continue;
             }
-            let mut ui = self.store.ui().lock_owned().await;
+            let mut files = self.store.files().lock_owned().await;
             let size = match marked & UI {
                 0 => None,
                 _ => Some(self.store.size.of(&self.store.folder, (self.services.surroundings.now_ms)()).await),
@@ -239,43 +252,57 @@ impl Task {
                 self.store_history_item(size);
             }
             if self.store.unread.swap(false, Ordering::SeqCst) {
-                ui.keep_changes();
+                files.ui.keep_changes();
+                files.api.keep_changes();
             }
-            self.write(marked, ui).await;
+            self.write(marked, files).await;
         }
     }
 
-    async fn write(&self, marked: u8, mut file: tokio::sync::OwnedMutexGuard<ArrayFile>) {
+    async fn write(&self, marked: u8, mut files: tokio::sync::OwnedMutexGuard<Files>) {
+        let rests = marked & REST != 0;
         let (ui, api) = {
             let mut state = self.state();
-            let State { ui, replay, .. } = &mut *state;
-            let ui = (marked & UI != 0).then(|| Writing::of(ui, &replay.messages, &file, marked & REST != 0));
-            self.note(|task| Note::Saving { task, ui: ui.is_some(), api: marked & API != 0 });
-            (ui, (marked & API != 0).then(|| serde_json::to_vec(&state.api)))
+            let State { ui, api, replay, .. } = &mut *state;
+            let ui = (marked & UI != 0).then(|| Writing::of_ui(ui, &replay.messages, &files.ui, rests));
+            let api_waits = marked & API != 0 || rests && files.api.has_changes();
+            let api = api_waits.then(|| Writing::of_api(api, &files.api, rests));
+            self.note(|task| Note::Saving { task, ui: ui.is_some(), api: api.is_some() });
+            (ui, api)
         };
         let arrangement = ui.as_ref().map_or(0, |ui| ui.arrangement);
         let surroundings = &self.services.surroundings;
         let tag = format!("{}_{}", (surroundings.now_ms)(), (surroundings.new_id)());
-        let folder = self.store.folder.clone();
         let write = tokio::task::spawn_blocking(move || {
-            let api = matches!(api, Some(Ok(bytes)) if write_atomic(&folder, API_FILE, &bytes, &tag).is_ok());
-            let ui = ui.map(|ui| ui.run(&mut file, &tag));
-            (ui, api, file)
+            let api = api.map(|api| api.run(&mut files.api, &tag));
+            let ui = ui.map(|ui| ui.run(&mut files.ui, &tag));
+            (ui, api, files)
         });
-        // The file is let go when its notes are made: those of the next write, even of another instance, come after them.
-        let Ok((ui, api, _file)) = write.await else { return self.state().ui.not_written() };
-        let written = matches!(ui, Some(Ok(_)));
-        match ui {
-            Some(Ok(places)) => self.state().ui.written(arrangement, places),
-            Some(Err(_)) => self.state().ui.not_written(),
-            None => {}
+        // The files are let go when the notes are made: those of the next write, even of another instance, come after them.
+        let (ui, api, _files) = match write.await {
+            Ok((ui, api, files)) => (ui, api, Some(files)),
+            Err(stopped) => (Some(Err(stopped.into())), Some(Err(io::ErrorKind::Other.into())), None),
+        };
+        let written = [matches!(ui, Some(Ok(_))), matches!(api, Some(Ok(_)))];
+        {
+            let mut state = self.state();
+            match ui {
+                Some(Ok(places)) => state.ui.written(arrangement, places),
+                Some(Err(_)) => state.ui.not_written(),
+                None => {}
+            }
+            if let Some(Err(_)) = api {
+                state.api.not_written();
+            }
         }
-        self.note(|task| Note::Saved { task, ui: written, api });
+        let [ui, api] = written;
+        self.note(|task| Note::Saved { task, ui, api });
     }
 }
 
-/// The UI conversation on its way to the disk.
+/// A conversation on its way to the disk.
 struct Writing {
+    /// Of the UI conversation.
     arrangement: u64,
     how: How,
 }
@@ -287,11 +314,9 @@ enum How {
 
 impl Writing {
     /// `replayed` stand behind the others in the file, and not in the conversation yet.
-    fn of(ui: &mut Conversation, replayed: &VecDeque<UiMessage>, file: &ArrayFile, rests: bool) -> Writing {
+    fn of_ui(ui: &mut Conversation, replayed: &VecDeque<UiMessage>, file: &ArrayFile, rests: bool) -> Writing {
         let changes = ui.take_changes();
-        let new: usize = changes.fresh.iter().map(|(_, json)| json.len()).sum();
-        let unsettled = rests && (new > 0 || file.has_changes());
-        if !changes.whole && replayed.is_empty() && !unsettled && !file.wants_whole(new as u64) {
+        if !changes.whole && replayed.is_empty() && !wants_whole(file, &changes.fresh, rests) {
             return Writing { arrangement: changes.arrangement, how: How::Changes(changes.fresh) };
         }
         let mut pieces = ui.pieces(changes.fresh);
@@ -300,6 +325,17 @@ impl Writing {
             ui.rearranged();
         }
         Writing { arrangement: changes.arrangement, how: How::Whole(pieces) }
+    }
+
+    fn of_api(api: &mut ApiHistory, file: &ArrayFile, rests: bool) -> Writing {
+        let how = match api.take_changes() {
+            Some(fresh) if !wants_whole(file, &fresh, rests) => How::Changes(fresh),
+            _ => {
+                let all = api.iter().filter_map(|message| serde_json::to_vec(message).ok());
+                How::Whole(all.map(Piece::Fresh).collect())
+            }
+        };
+        Writing { arrangement: 0, how }
     }
 
     /// Gives where the messages stand now.
@@ -312,71 +348,170 @@ impl Writing {
     }
 }
 
-/// The UI conversation's file without a task, for tests.
+fn wants_whole(file: &ArrayFile, fresh: &[(usize, Vec<u8>)], rests: bool) -> bool {
+    let new: usize = fresh.iter().map(|(_, json)| json.len()).sum();
+    let unsettled = rests && (new > 0 || file.has_changes());
+    unsettled || file.wants_whole(new as u64)
+}
+
+/// The files without a task, for tests.
 #[cfg(test)]
-pub(super) struct UiFolder {
-    file: ArrayFile,
+pub(super) struct TaskFolder {
+    folder: PathBuf,
+    files: Files,
     writes: usize,
 }
 
 #[cfg(test)]
-impl UiFolder {
-    pub fn new(folder: &Path) -> UiFolder {
-        UiFolder { file: ArrayFile::new(folder.to_owned(), UI_FILE), writes: 0 }
+use crate::protocol::message::ApiMessage;
+
+#[cfg(test)]
+impl TaskFolder {
+    pub fn new(folder: &Path) -> TaskFolder {
+        TaskFolder { folder: folder.to_owned(), files: Files::new(folder), writes: 0 }
     }
 
     pub fn write(&mut self, ui: &mut Conversation, rests: bool) {
         self.writes += 1;
-        let writing = Writing::of(ui, &VecDeque::new(), &self.file, rests);
+        let writing = Writing::of_ui(ui, &VecDeque::new(), &self.files.ui, rests);
         let arrangement = writing.arrangement;
-        let places = writing.run(&mut self.file, &self.writes.to_string()).expect("written");
+        let places = writing.run(&mut self.files.ui, &self.writes.to_string()).expect("written");
         ui.written(arrangement, places);
     }
 
     pub fn read(&self) -> Conversation {
-        super::stored::read_ui(self.file.folder()).expect("readable").0
+        super::stored::read_ui(&self.folder).expect("readable").0
+    }
+
+    pub fn write_api(&mut self, api: &mut ApiHistory, rests: bool) {
+        self.writes += 1;
+        let writing = Writing::of_api(api, &self.files.api, rests);
+        writing.run(&mut self.files.api, &self.writes.to_string()).expect("written");
+    }
+
+    pub fn read_api(&self) -> Vec<ApiMessage> {
+        super::stored::read_api(&self.folder).expect("readable").expect("there").0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::message::Say;
-    use crate::task::stored::read_ui;
+    use crate::protocol::message::{MessageContent, Role, Say};
+    use crate::task::stored::{read_api, read_ui};
 
     fn message(ts: i64, text: &str) -> UiMessage {
         UiMessage::new(ts, UiKind::Say(Say::Text), Some(text.into()))
     }
 
+    fn json<T: serde::Serialize>(message: &T) -> Vec<u8> {
+        serde_json::to_vec(message).expect("JSON")
+    }
+
+    /// Bytes of the changes, then number of messages and the second one.
+    type State = (usize, usize, String);
+    /// Name of the changes' file, its bytes, and what it tells.
+    type Changed = (&'static str, Vec<u8>, Vec<State>);
+
+    /// A folder whose conversations changed since their files were written: the changes of each, with what has been told after
+    /// so many bytes of them.
+    fn changed(folder: &Path) -> [Changed; 2] {
+        let mut files = Files::new(folder);
+        let (files, names) = ([&mut files.ui, &mut files.api], ["ui_messages.delta", "api_conversation_history.delta"]);
+        let mut both = files.into_iter().zip(names).map(|(file, name)| {
+            let element = |at: i64, text: &str| match name {
+                "ui_messages.delta" => json(&message(at, text)),
+                _ => json(&api(text)),
+            };
+            let pieces = [element(1, "first"), element(2, "grows")].map(Piece::Fresh);
+            file.write(&pieces, "1").expect("written");
+            let mut states = vec![(0, 2, "grows".to_owned())];
+            for (index, text, second) in [(2, "new", "grows"), (1, "grown", "grown"), (3, "\n\"é", "grown")] {
+                file.put(&[(index, element(index as i64 + 1, text))]).expect("written");
+                let len = std::fs::metadata(folder.join(name)).expect("there").len() as usize;
+                let count = states.last().map_or(0, |(_, count, _)| *count).max(index + 1);
+                states.push((len, count, second.to_owned()));
+            }
+            (name, std::fs::read(folder.join(name)).expect("readable"), states)
+        });
+        [both.next().expect("two"), both.next().expect("two")]
+    }
+
+    fn api(text: &str) -> ApiMessage {
+        ApiMessage { role: Role::User, content: MessageContent::Text(text.into()), ts: None, is_summary: None }
+    }
+
+    /// Number of messages, the second one, and whether something was not read.
+    fn told(folder: &Path, name: &str) -> (usize, String, bool) {
+        if name == "ui_messages.delta" {
+            let (ui, unread) = read_ui(folder).expect("readable");
+            return (ui.len(), ui[1].text.clone().unwrap_or_default(), unread);
+        }
+        let (api, unread) = read_api(folder).expect("readable").expect("there");
+        let MessageContent::Text(second) = &api[1].content else { panic!("a text") };
+        (api.len(), second.clone(), unread)
+    }
+
+    /// parity 02 §13: a process killed at any byte of a write loses nothing that was written before
     #[test]
     fn killed_anywhere_what_was_written_before_is_there() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut file = ArrayFile::new(folder.path().to_owned(), UI_FILE);
-        let json = |message: &UiMessage| serde_json::to_vec(message).expect("JSON");
-        let mut all = vec![message(1, "first"), message(2, "grows")];
-        let pieces: Vec<Piece> = all.iter().map(|message| Piece::Fresh(json(message))).collect();
-        file.write(&pieces, "1").expect("written");
-        let changes = folder.path().join("ui_messages.delta");
-        let mut states = vec![(0, all.clone())];
-        for (index, newer) in [(2, message(3, "new")), (1, message(2, "grown")), (3, message(4, "\n\"é"))] {
-            file.put(&[(index, json(&newer))]).expect("written");
-            all.truncate(all.len().max(index));
-            match all.get_mut(index) {
-                Some(older) => *older = newer,
-                None => all.push(newer),
+        for (name, bytes, states) in changed(folder.path()) {
+            for end in 0..=bytes.len() {
+                std::fs::write(folder.path().join(name), &bytes[..end]).expect("writable");
+                // A line that lacks nothing but its end counts.
+                let (_, count, second) = states.iter().rfind(|(len, ..)| *len <= end + 1).expect("a state");
+                assert_eq!(told(folder.path(), name), (*count, second.clone(), false), "{name} {end}");
             }
-            states.push((std::fs::metadata(&changes).expect("there").len() as usize, all.clone()));
         }
-        let bytes = std::fs::read(&changes).expect("readable");
-        for end in 0..=bytes.len() {
-            std::fs::write(&changes, &bytes[..end]).expect("writable");
-            let (ui, unread) = read_ui(folder.path()).expect("readable");
-            let expected = &states.iter().rfind(|(len, _)| *len <= end).expect("a state").1;
-            assert_eq!((&ui.to_vec(), unread), (expected, false), "{end}");
+    }
+
+    /// parity 02 §13: of damaged changes the good part is used, the rest is reported and kept
+    #[test]
+    fn damaged_anywhere_the_good_part_is_used_and_the_rest_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, bytes, states) in changed(folder.path()) {
+            for at in 0..bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1;
+                std::fs::write(folder.path().join(name), &damaged).expect("writable");
+                let (_, count, second) = states.iter().rfind(|(len, ..)| *len <= at).expect("a state");
+                let unread = at + 1 < bytes.len();
+                assert_eq!(told(folder.path(), name), (*count, second.clone(), unread), "{name} {at}");
+                assert_eq!(std::fs::read(folder.path().join(name)).expect("there"), damaged, "{name} {at}");
+            }
         }
-        // As somebody else's program wrote it meanwhile: its file counts.
-        std::fs::write(&changes, &bytes).expect("writable");
-        std::fs::write(folder.path().join(UI_FILE), "[]").expect("writable");
-        assert_eq!(read_ui(folder.path()).map(|(ui, unread)| (ui.len(), unread)).ok(), Some((0, true)));
+    }
+
+    #[test]
+    fn what_was_not_read_is_kept_by_the_next_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let changes = changed(folder.path()).map(|(name, mut bytes, _)| {
+            bytes[40] ^= 1;
+            std::fs::write(folder.path().join(name), &bytes).expect("writable");
+            (name, bytes)
+        });
+        let mut files = TaskFolder::new(folder.path());
+        files.files.ui.keep_changes();
+        files.files.api.keep_changes();
+        files.write(&mut files.read(), false);
+        files.write_api(&mut files.read_api().into(), false);
+        for ((name, bytes), tag) in changes.into_iter().zip(1..) {
+            assert_eq!(std::fs::read(folder.path().join(format!("{name}.unread_{tag}"))).expect("kept"), bytes);
+            assert!(!folder.path().join(name).exists());
+            assert!(!told(folder.path(), name).2);
+        }
+    }
+
+    /// A file that another program wrote meanwhile counts, and not the changes of the one before it.
+    #[test]
+    fn changes_of_another_file_are_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, ..) in changed(folder.path()) {
+            let file = folder.path().join(name.replace(".delta", ".json"));
+            let text = std::fs::read_to_string(&file).expect("readable").replace("grows", "other");
+            std::fs::write(&file, text).expect("writable");
+            assert_eq!(told(folder.path(), name), (2, "other".to_owned(), true));
+        }
     }
 }
