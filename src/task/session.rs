@@ -252,13 +252,12 @@ pub fn open(
         let serve = async {
             while let Some((command, reply)) = inbox.recv().await {
                 // A caller that went away does not want the reply; the command still counts.
-                let beside = matches!(command, Command::Condense);
-                let executed = manager.clone();
-                let execution = async move { drop(reply.send(executed.execute(command).await)) };
-                // A model writes the summary: the user can stop that.
-                match beside {
-                    true => manager.services.spawner.spawn(execution),
-                    false => execution.await,
+                match (command, manager.current()) {
+                    // A model writes the summary, of the task that is the current one now: the user can stop that.
+                    (Command::Condense, Some(task)) => manager.services.spawner.spawn(async move {
+                        let _ = reply.send(task.condense_now().await.map(|()| Value::Null));
+                    }),
+                    (command, _) => drop(reply.send(manager.execute(command).await)),
                 }
             }
             manager.close().await;
