@@ -24,6 +24,8 @@ mod env_todo_repetition;
 mod google;
 #[path = "vectors/misc.rs"]
 mod misc;
+#[path = "vectors/prompt_structure/mod.rs"]
+mod prompt_structure;
 #[path = "vectors/provider_requests.rs"]
 mod provider_requests;
 #[path = "vectors/sliding_condense.rs"]
@@ -64,7 +66,7 @@ fn areas() -> Vec<Area> {
         env_todo_repetition::area(),
         Area::missing("ghost_parser"),
         misc::area(),
-        Area::missing("prompt_structure"),
+        prompt_structure::area(),
         task_runs::area(),
     ]
 }

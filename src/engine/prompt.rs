@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::prompt::system::{self, DiffForm, Instructions, ModeLine, SystemInputs};
+use crate::prompt::instructions::{Instructions, custom_instructions};
+use crate::prompt::modes::{self as words, ModeLine, Words};
+use crate::prompt::selection::{self, Conditions};
+use crate::prompt::system::{self, DiffForm, SystemInputs};
 use crate::prompt::text::Texts;
 use crate::protocol::tool::ToolName;
 use crate::settings::Settings;
-use crate::settings::modes::{self, Mode};
+use crate::settings::{fast_apply, modes};
 use crate::task::host::{ModeDetails, PromptRequest, SystemPrompt};
 use crate::tools;
 use crate::workspace::access::Access;
@@ -30,79 +33,120 @@ pub struct StandardPrompt {
 #[async_trait]
 impl SystemPrompt for StandardPrompt {
     async fn build(&self, request: PromptRequest<'_>) -> Result<String, String> {
-        let texts = &*self.texts;
-        let settings = request.settings;
-        let custom = &settings.custom_modes;
-        let Some(mode) = modes::find(request.mode, custom).or_else(|| modes::find(modes::DEFAULT_MODE, custom)) else {
-            return Err(format!("no mode `{}`", request.mode));
-        };
-        let lines: Vec<ModeLine> = modes::all(custom).iter().map(|mode| line(texts, mode)).collect();
-        let built: Vec<ToolName> = tools::list().iter().map(|tool| tool.name()).collect();
-        let described = tools::offered::offered(&mode, settings);
-        let diff = settings
-            .diff_enabled
-            .then(|| if settings.experiment("multiFileApplyDiff") { DiffForm::Multi } else { DiffForm::Single });
-        let inputs = SystemInputs {
-            cwd: &request.cwd.to_string_lossy(),
-            home: &self.home.to_string_lossy(),
-            os: &self.os,
-            shell: &self.shell,
-            role: &role(texts, &mode),
-            mode_instructions: &instructions(texts, &mode),
-            modes: &lines,
-            tools: &described,
-            built: &built,
-            diff,
-            browser: built.contains(&ToolName::BrowserAction)
-                && settings.browser_tool_enabled
-                && request.model.info.supports_images == Some(true),
-            index: false,
-            partial_reads: settings.max_read_file_line != -1,
-            max_concurrent_file_reads: settings.max_concurrent_file_reads,
-            language: language(settings),
-            global_instructions: settings.custom_instructions.as_deref().unwrap_or(""),
-            rules: &rules(texts, request.cwd, settings.use_agent_rules),
-        };
-        system::build(texts, &inputs).map_err(|error| error.to_string())
+        let images = request.model.info.supports_images == Some(true);
+        let facts = self.facts(request.cwd, request.settings, request.mode, images)?;
+        system::build(&self.texts, &facts.inputs(self)).map_err(|error| error.to_string())
     }
 
     async fn mode_details(&self, cwd: &Path, settings: &Settings) -> Option<ModeDetails> {
         let texts = &*self.texts;
-        let found = modes::find(&settings.mode, &settings.custom_modes);
-        let mode = found.or_else(|| modes::builtin().into_iter().next())?;
+        let overrides = words::overrides(settings);
+        let (_, words) = words::details(texts, &settings.mode, &settings.custom_modes, &overrides)?;
         let instructions = Instructions {
             language: language(settings),
             global: settings.custom_instructions.as_deref().unwrap_or(""),
-            mode: &instructions(texts, &mode),
+            mode: &words.instructions,
             rules: &agent_rules(cwd).into_iter().collect::<Vec<_>>(),
         };
-        let instructions = system::custom_instructions(texts, &instructions);
-        Some(ModeDetails { role: role(texts, &mode), instructions })
+        Some(ModeDetails { role: words.role, instructions: custom_instructions(texts, &instructions) })
+    }
+}
+
+/// What a prompt is made of, read from settings, workspace and surroundings.
+struct Facts<'a> {
+    settings: &'a Settings,
+    cwd: String,
+    home: String,
+    words: Words,
+    modes: Vec<ModeLine>,
+    tools: Vec<ToolName>,
+    built: Vec<ToolName>,
+    diff: Option<DiffForm>,
+    fast_apply: bool,
+    browser: bool,
+    rules: Vec<String>,
+}
+
+impl StandardPrompt {
+    /// The facts for a prompt in the mode of this slug; a mode that is gone has become the default one. `images`: the model
+    /// takes images.
+    fn facts<'a>(&self, cwd: &Path, settings: &'a Settings, mode: &str, images: bool) -> Result<Facts<'a>, String> {
+        let custom = &settings.custom_modes;
+        let Some(mode) = modes::find(mode, custom).or_else(|| modes::find(modes::DEFAULT_MODE, custom)) else {
+            return Err(format!("no mode `{mode}`"));
+        };
+        let overrides = words::overrides(settings);
+        let built: Vec<ToolName> = tools::list().iter().map(|tool| tool.name()).collect();
+        let diff = settings
+            .diff_enabled
+            .then(|| if settings.experiment("multiFileApplyDiff") { DiffForm::Multi } else { DiffForm::Single });
+        let browser = built.contains(&ToolName::BrowserAction) && settings.browser_tool_enabled && images;
+        let fast_apply = built.contains(&ToolName::EditFile) && fast_apply::available(settings);
+        let conditions = Conditions {
+            diff: diff.is_some(),
+            index: false,
+            fast_apply,
+            browser,
+            mcp: false,
+            todo_list: settings.todo_list_enabled,
+            image_generation: settings.experiment("imageGeneration"),
+            slash_commands: settings.experiment("runSlashCommand"),
+        };
+        let mut tools = selection::tools(&mode, &conditions);
+        tools.retain(|tool| built.contains(tool));
+        Ok(Facts {
+            settings,
+            cwd: cwd.to_string_lossy().into_owned(),
+            home: self.home.to_string_lossy().into_owned(),
+            words: words::for_prompt(&self.texts, &mode, &overrides),
+            modes: words::lines(&self.texts, custom, &overrides),
+            tools,
+            built,
+            diff,
+            fast_apply,
+            browser,
+            rules: rules(&self.texts, cwd, settings.use_agent_rules),
+        })
+    }
+}
+
+impl Facts<'_> {
+    fn inputs<'a>(&'a self, prompt: &'a StandardPrompt) -> SystemInputs<'a> {
+        let settings = self.settings;
+        SystemInputs {
+            cwd: &self.cwd,
+            home: &self.home,
+            os: &prompt.os,
+            shell: &prompt.shell,
+            role: &self.words.role,
+            mode_instructions: &self.words.instructions,
+            modes: &self.modes,
+            tools: &self.tools,
+            built: &self.built,
+            diff: self.diff,
+            fast_apply: self.fast_apply,
+            browser: self.browser,
+            viewport: &settings.browser_viewport_size,
+            index: false,
+            mcp: None,
+            mcp_server_creation: Some(
+                settings
+                    .other
+                    .get("enableMcpServerCreation")
+                    .is_none_or(|value| *value != serde_json::Value::Bool(false)),
+            ),
+            partial_reads: settings.max_read_file_line != -1,
+            max_concurrent_file_reads: settings.max_concurrent_file_reads,
+            new_task_todos: settings.new_task_require_todos,
+            language: language(settings),
+            global_instructions: settings.custom_instructions.as_deref().unwrap_or(""),
+            rules: &self.rules,
+        }
     }
 }
 
 fn language(settings: &Settings) -> &str {
     settings.language.as_deref().unwrap_or("en")
-}
-
-fn role(texts: &Texts, mode: &Mode) -> String {
-    if mode.builtin { texts.get(&format!("mode.{}.role", mode.slug)) } else { mode.role.clone().unwrap_or_default() }
-}
-
-fn instructions(texts: &Texts, mode: &Mode) -> String {
-    let id = format!("mode.{}.instructions", mode.slug);
-    if mode.builtin && texts.has(&id) { texts.get(&id) } else { mode.instructions.clone().unwrap_or_default() }
-}
-
-/// A mode in the MODES section: when to use it, else its role up to the first full stop (spec 03 §8.2).
-fn line(texts: &Texts, mode: &Mode) -> ModeLine {
-    let when =
-        if mode.builtin { Some(texts.get(&format!("mode.{}.when", mode.slug))) } else { mode.when_to_use.clone() };
-    let text = match when.filter(|when| !crate::ecma::trim(when).is_empty()) {
-        Some(when) => when.replace('\n', "\n    "),
-        None => role(texts, mode).split('.').next().unwrap_or("").to_owned(),
-    };
-    ModeLine { slug: mode.slug.clone(), name: mode.name.clone(), text }
 }
 
 /// Rule blocks of the workspace: what the ignore file means, then AGENTS.md or AGENT.md (spec 03 §6.1, §6.5).

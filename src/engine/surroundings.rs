@@ -97,8 +97,8 @@ pub fn shell() -> String {
     }
 }
 
-/// The allow-list of spec 03 §4.9.
-fn is_known_shell(path: &str) -> bool {
+/// Whether a prompt may name this shell: the allow-list of spec 03 §4.9.
+pub fn is_known_shell(path: &str) -> bool {
     let Some((folder, name)) = path.rsplit_once('/') else { return false };
     const PLAIN: [&str; 12] =
         ["sh", "bash", "dash", "ash", "csh", "tcsh", "ksh", "ksh93", "mksh", "pdksh", "zsh", "busybox"];

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::system::DiffForm;
 use super::text::{TextError, Texts};
 use crate::protocol::tool::ToolName;
 
@@ -10,9 +11,17 @@ use crate::protocol::tool::ToolName;
 ///
 /// # Errors
 /// A text or layout that a pack has made invalid, by id.
-pub(super) fn describe<S: Serialize>(texts: &Texts, tools: &[ToolName], variables: &S) -> Result<String, TextError> {
+pub(super) fn describe<S: Serialize>(
+    texts: &Texts,
+    tools: &[ToolName],
+    diff: Option<DiffForm>,
+    variables: &S,
+) -> Result<String, TextError> {
     let mut parts = Vec::with_capacity(tools.len());
-    for id in tools.iter().map(|tool| format!("layout.tool.{tool}")).filter(|id| texts.has(id)) {
+    let form =
+        |tool: &ToolName| if (*tool, diff) == (ToolName::ApplyDiff, Some(DiffForm::Multi)) { ".multi" } else { "" };
+    let ids = tools.iter().map(|tool| format!("layout.tool.{tool}{}", form(tool)));
+    for id in ids.filter(|id| texts.has(id)) {
         parts.push(texts.layout(&id, variables)?);
     }
     Ok(format!("# Tools\n\n{}", parts.join("\n\n")))

@@ -3,6 +3,10 @@
 
 mod catalogue;
 pub mod commands;
+pub mod instructions;
+pub mod mcp;
 pub mod mentions;
+pub mod modes;
+pub mod selection;
 pub mod system;
 pub mod text;

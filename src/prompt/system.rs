@@ -1,22 +1,14 @@
-//! The system prompt (spec 03 §2–§4): segments in a fixed order, joined by one blank line. Structure comes from the
+//! The system prompt (spec 03 §2–§4): sections in a fixed order, joined by one blank line. Structure comes from the
 //! layouts, wording from the texts, facts from [`SystemInputs`].
 
 use serde::Serialize;
 
 use super::catalogue;
+use super::instructions::{Instructions, custom_instructions};
+use super::mcp::{self, Server};
+pub use super::modes::ModeLine;
 use super::text::{TextError, Texts};
 use crate::protocol::tool::ToolName;
-
-/// A mode as the MODES section shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ModeLine {
-    /// Slug.
-    pub slug: String,
-    /// Name.
-    pub name: String,
-    /// When to use it, or the first sentence of its role (spec 03 §8.2).
-    pub text: String,
-}
 
 /// How `apply_diff` is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,20 +36,30 @@ pub struct SystemInputs<'a> {
     pub mode_instructions: &'a str,
     /// All modes, in order.
     pub modes: &'a [ModeLine],
-    /// Tools to describe, in order: those the mode offers (spec 03 §5.2).
+    /// Tools to describe, in order ([`super::selection`]).
     pub tools: &'a [ToolName],
     /// Tools this engine has at all: advice that names another one is left out.
     pub built: &'a [ToolName],
     /// Form of `apply_diff`, absent when it is off.
     pub diff: Option<DiffForm>,
+    /// `edit_file` is the editing tool ([`crate::settings::fast_apply`]).
+    pub fast_apply: bool,
     /// The model takes images and the browser is on.
     pub browser: bool,
+    /// Width and height of the browser's view, such as `900x600`.
+    pub viewport: &'a str,
     /// The code index is ready.
     pub index: bool,
+    /// Servers of the MCP section; absent without the section ([`mcp::included`]).
+    pub mcp: Option<&'a [Server]>,
+    /// Whether the model may make MCP servers. Absent counts as yes for `fetch_instructions` and as no for the MCP section.
+    pub mcp_server_creation: Option<bool>,
     /// `maxReadFileLine` is not −1.
     pub partial_reads: bool,
     /// Files a read may name.
     pub max_concurrent_file_reads: u64,
+    /// `new_task` needs `todos`.
+    pub new_task_todos: bool,
     /// Locale such as `en`.
     pub language: &'a str,
     /// The user's instructions for all modes.
@@ -66,26 +68,110 @@ pub struct SystemInputs<'a> {
     pub rules: &'a [String],
 }
 
+/// A section of the system prompt (spec 03 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Role definition of the mode.
+    Role,
+    /// MARKDOWN RULES.
+    Markdown,
+    /// TOOL USE.
+    ToolUse,
+    /// The tool catalogue.
+    Tools,
+    /// Tool Use Guidelines.
+    Guidelines,
+    /// MCP SERVERS.
+    Mcp,
+    /// CAPABILITIES.
+    Capabilities,
+    /// MODES.
+    Modes,
+    /// RULES.
+    Rules,
+    /// SYSTEM INFORMATION.
+    SystemInformation,
+    /// OBJECTIVE.
+    Objective,
+    /// USER'S CUSTOM INSTRUCTIONS.
+    CustomInstructions,
+}
+
+impl Section {
+    /// All sections in their order.
+    pub const ALL: [Section; 12] = [
+        Section::Role,
+        Section::Markdown,
+        Section::ToolUse,
+        Section::Tools,
+        Section::Guidelines,
+        Section::Mcp,
+        Section::Capabilities,
+        Section::Modes,
+        Section::Rules,
+        Section::SystemInformation,
+        Section::Objective,
+        Section::CustomInstructions,
+    ];
+
+    /// Its name in the protocol.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Section::Role => "role",
+            Section::Markdown => "markdown",
+            Section::ToolUse => "tool_use",
+            Section::Tools => "tools",
+            Section::Guidelines => "guidelines",
+            Section::Mcp => "mcp",
+            Section::Capabilities => "capabilities",
+            Section::Modes => "modes",
+            Section::Rules => "rules",
+            Section::SystemInformation => "system_information",
+            Section::Objective => "objective",
+            Section::CustomInstructions => "custom_instructions",
+        }
+    }
+}
+
 /// Builds the system prompt.
 ///
 /// # Errors
 /// A text or layout that a pack has made invalid, by id.
 pub fn build(texts: &Texts, inputs: &SystemInputs<'_>) -> Result<String, TextError> {
+    let sections = sections(texts, inputs)?;
+    Ok(sections.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n\n"))
+}
+
+/// The sections in their order. One without content is empty, and keeps its separators when they are joined.
+///
+/// # Errors
+/// A text or layout that a pack has made invalid, by id.
+pub fn sections(texts: &Texts, inputs: &SystemInputs<'_>) -> Result<Vec<(Section, String)>, TextError> {
+    Section::ALL.into_iter().map(|part| Ok((part, section(texts, inputs, part)?))).collect()
+}
+
+/// One section.
+///
+/// # Errors
+/// A text or layout that a pack has made invalid, by id.
+pub fn section(texts: &Texts, inputs: &SystemInputs<'_>, part: Section) -> Result<String, TextError> {
     let variables = Variables::new(inputs);
     let layout = |id: &str| texts.layout(id, &variables);
-    let segments = [
-        inputs.role.to_owned(),
-        layout("layout.markdown")?,
-        layout("layout.tool_use")?,
-        catalogue::describe(texts, inputs.tools, &variables)?,
-        layout("layout.guidelines")?,
-        String::new(), // MCP SERVERS: empty without servers, its separators stay (spec 03 §3)
-        layout("layout.capabilities")?,
-        layout("layout.modes")?,
-        layout("layout.rules")?,
-        layout("layout.system_information")?,
-        layout("layout.objective")?,
-        custom_instructions(
+    match part {
+        Section::Role => Ok(inputs.role.to_owned()),
+        Section::Markdown => layout("layout.markdown"),
+        Section::ToolUse => layout("layout.tool_use"),
+        Section::Tools => catalogue::describe(texts, inputs.tools, inputs.diff, &variables),
+        Section::Guidelines => layout("layout.guidelines"),
+        Section::Mcp => inputs.mcp.map_or(Ok(String::new()), |servers| {
+            mcp::section(texts, servers, inputs.mcp_server_creation == Some(true))
+        }),
+        Section::Capabilities => layout("layout.capabilities"),
+        Section::Modes => layout("layout.modes"),
+        Section::Rules => layout("layout.rules"),
+        Section::SystemInformation => layout("layout.system_information"),
+        Section::Objective => layout("layout.objective"),
+        Section::CustomInstructions => Ok(custom_instructions(
             texts,
             &Instructions {
                 language: inputs.language,
@@ -93,27 +179,31 @@ pub fn build(texts: &Texts, inputs: &SystemInputs<'_>) -> Result<String, TextErr
                 mode: inputs.mode_instructions,
                 rules: inputs.rules,
             },
-        ),
-    ];
-    Ok(segments.join("\n\n"))
+        )),
+    }
 }
 
 /// Variables of all layouts and texts of the prompt.
 #[derive(Serialize)]
-pub(super) struct Variables<'a> {
+struct Variables<'a> {
     cwd: &'a str,
     cwd_posix: String,
     home: String,
     os: &'a str,
     shell: &'a str,
-    modes: Vec<ModeLine>,
+    modes: &'a [ModeLine],
     built: std::collections::BTreeMap<&'static str, bool>,
     diff: bool,
+    fast_apply: bool,
     browser: bool,
+    viewport: &'a str,
     index: bool,
+    mcp: bool,
+    mcp_server_creation: bool,
     partial: bool,
     multi: bool,
     max_files: u64,
+    todos: bool,
     binary_formats: String,
     edit_tools: &'static str,
     create_tool: &'static str,
@@ -132,17 +222,26 @@ impl<'a> Variables<'a> {
             home: posix(inputs.home),
             os: inputs.os,
             shell: inputs.shell,
-            modes: inputs.modes.to_vec(),
+            modes: inputs.modes,
             built: inputs.built.iter().map(|tool| (tool.as_str(), true)).collect(),
             diff: inputs.diff.is_some(),
+            fast_apply: inputs.fast_apply,
             browser: inputs.browser,
+            viewport: inputs.viewport,
             index: inputs.index,
+            mcp: inputs.mcp.is_some(),
+            mcp_server_creation: inputs.mcp_server_creation != Some(false),
             partial: inputs.partial_reads,
             multi: inputs.max_concurrent_file_reads > 1,
             max_files: inputs.max_concurrent_file_reads,
+            todos: inputs.new_task_todos,
             binary_formats: formats.join(" and "),
-            edit_tools: if inputs.diff.is_some() { "apply_diff or write_to_file" } else { "write_to_file" },
-            create_tool: "write_to_file",
+            edit_tools: match inputs.diff {
+                _ if inputs.fast_apply => "edit_file",
+                Some(_) => "apply_diff or write_to_file",
+                None => "write_to_file",
+            },
+            create_tool: if inputs.fast_apply { "edit_file" } else { "write_to_file" },
         }
     }
 }
@@ -150,72 +249,6 @@ impl<'a> Variables<'a> {
 /// `posix(p)` of spec 03: forward slashes, except for `\\?\` paths.
 fn posix(path: &str) -> String {
     if path.starts_with(r"\\?\") { path.to_owned() } else { path.replace('\\', "/") }
-}
-
-/// What the user wants of every answer, from all places where that can stand.
-#[derive(Clone, Copy, Debug)]
-pub struct Instructions<'a> {
-    /// Locale such as `en`.
-    pub language: &'a str,
-    /// Those for all modes.
-    pub global: &'a str,
-    /// Those of the mode.
-    pub mode: &'a str,
-    /// Rule blocks in order, each with its heading.
-    pub rules: &'a [String],
-}
-
-/// USER'S CUSTOM INSTRUCTIONS (spec 03 §6.1); empty when there are none.
-pub fn custom_instructions(texts: &Texts, instructions: &Instructions<'_>) -> String {
-    let Instructions { language, global, mode, rules } = *instructions;
-    let mut parts = Vec::new();
-    if !language.is_empty() {
-        let language = minijinja::context! { language, language_name => language_name(language) };
-        parts.push(format!("Language Preference:\n{}", texts.render("sys.custom.language", language)));
-    }
-    for (heading, text) in [("Global Instructions", global), ("Mode-specific Instructions", mode)] {
-        let text = crate::ecma::trim(text);
-        if !text.is_empty() {
-            parts.push(format!("{heading}:\n{text}"));
-        }
-    }
-    if !rules.is_empty() {
-        parts.push(format!("Rules:\n\n{}", rules.join("\n\n")));
-    }
-    if parts.is_empty() {
-        return String::new();
-    }
-    let intro = texts.get("sys.custom.intro");
-    format!("\n====\n\nUSER'S CUSTOM INSTRUCTIONS\n\n{intro}\n\n{}", parts.join("\n\n"))
-}
-
-/// Display name of a locale (spec 03 §6.1); an unknown code is its own name.
-fn language_name(code: &str) -> &str {
-    match code {
-        "ar" => "العربية (تجريبي)",
-        "ca" => "Català",
-        "cs" => "Čeština",
-        "de" => "Deutsch",
-        "en" => "English",
-        "es" => "Español",
-        "fr" => "Français",
-        "hi" => "हिन्दी",
-        "id" => "Bahasa Indonesia",
-        "it" => "Italiano",
-        "ja" => "日本語",
-        "ko" => "한국어",
-        "nl" => "Nederlands",
-        "pl" => "Polski",
-        "pt-BR" => "Português",
-        "ru" => "Русский",
-        "th" => "ไทย",
-        "tr" => "Türkçe",
-        "uk" => "Українська",
-        "vi" => "Tiếng Việt",
-        "zh-CN" => "简体中文",
-        "zh-TW" => "繁體中文",
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -248,10 +281,15 @@ mod tests {
             tools: &TOOLS,
             built: &TOOLS,
             diff: Some(DiffForm::Single),
+            fast_apply: false,
             browser: false,
+            viewport: "900x600",
             index: false,
+            mcp: None,
+            mcp_server_creation: Some(true),
             partial_reads: false,
             max_concurrent_file_reads: 5,
+            new_task_todos: false,
             language: "en",
             global_instructions: "",
             rules: &[],

@@ -3,6 +3,7 @@
 //! The loop asks for the current [`Settings`] whenever it needs one, so a change takes effect at the next use. No I/O here.
 
 pub mod checks;
+pub mod fast_apply;
 pub mod hooks;
 pub mod http;
 pub mod modes;

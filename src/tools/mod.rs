@@ -15,7 +15,6 @@ pub mod frame;
 pub mod insert_content;
 pub mod list_files;
 pub mod new_task;
-pub mod offered;
 pub mod permissions;
 pub mod read_file;
 pub mod response;

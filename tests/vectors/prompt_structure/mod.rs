@@ -1,0 +1,31 @@
+//! `prompt_structure`: line skeletons of everything the model is told. One file a subject; `skeleton` compares.
+
+mod skeleton;
+mod system;
+
+use serde_json::{Value, json};
+
+use crate::support::{Area, Outcome};
+
+/// The area.
+pub fn area() -> Area {
+    Area::new("prompt_structure", run, &[]).compared_by(|_, ours, recorded| skeleton::matches(ours, recorded))
+}
+
+fn run(input: &Value) -> Outcome {
+    match input["fn"].as_str().unwrap_or("") {
+        "system_prompt" => system::prompt(input),
+        "preview" => system::preview(input),
+        "tool_descriptions" => system::tool_descriptions(input),
+        "section" => system::section(input),
+        "modes_section" => system::modes_section(input),
+        "mcp_section" => system::mcp_section(input),
+        "mode_details" => system::mode_details(input),
+        other => Outcome::Missing(other.to_owned()),
+    }
+}
+
+/// A text as the recorded outputs have it: one entry a line.
+fn lines(text: &str) -> Value {
+    json!(text.split('\n').collect::<Vec<_>>())
+}
