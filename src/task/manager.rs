@@ -360,6 +360,8 @@ impl Manager {
         self.drop_current(&task, "task.canceled").await;
         // Whoever opens it next finds all of it.
         task.store.flush().await;
+        // It may be deleted next: nothing of it may come to be behind that.
+        task.checkpoints.close().await;
         Ok(Value::Null)
     }
 
@@ -374,6 +376,7 @@ impl Manager {
         self.drop_current(&task, "task.deleted").await;
         task.store.release();
         task.store.flush().await;
+        task.checkpoints.close().await;
         Ok(Value::Null)
     }
 

@@ -159,6 +159,9 @@ fn a_message_without_change_makes_no_checkpoint(mode: Mode) {
     };
     answer(host.ask("followup"));
     let second = host.ask("followup");
+    // Answered when the repository is there: what comes after that is a change.
+    let changed = host.call(&json!({"type": "checkpoint.diff", "session": session})).unwrap();
+    assert_eq!(changed["files"], json!([]));
     assert_eq!(list(&host, session)["checkpoints"], json!([]));
     fs::write(place.workspace.join("new.txt"), "new").unwrap();
     answer(second);

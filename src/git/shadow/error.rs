@@ -33,6 +33,9 @@ pub enum ShadowError {
     /// Another process has been working on the repository for too long.
     #[error("the repository `{}` is in use by another process", .0.display())]
     Busy(PathBuf),
+    /// It was given up before it was finished, because nobody waits for it any more.
+    #[error("given up")]
+    Stopped,
     /// The text is no commit id.
     #[error("`{0}` is no commit id")]
     InvalidId(String),

@@ -61,6 +61,15 @@ impl Shadow {
     /// # Errors
     /// Refused folders, a repository of another work tree, a damaged one, and what reading and writing can meet.
     pub fn open(place: Place) -> Result<Shadow, ShadowError> {
+        Shadow::open_unless(place, &|| false)
+    }
+
+    /// As [`open`](Self::open), but an initial commit, which takes as long as its work tree is large, is given up when `stopped`
+    /// says so.
+    ///
+    /// # Errors
+    /// [`ShadowError::Stopped`], and those of `open`.
+    pub fn open_unless(place: Place, stopped: &dyn Fn() -> bool) -> Result<Shadow, ShadowError> {
         place.check()?;
         let work_tree = Folder::open(&place.work_tree).map_err(ShadowError::io("open", &place.work_tree))?;
         let excludes = Excludes::of(&work_tree, place.storage_below_work_tree());
@@ -68,7 +77,7 @@ impl Shadow {
         let mut inner = Inner { repository, excludes, skipped: Vec::new() };
         let base = match head {
             Some(head) => head,
-            None => save::save(&mut inner, &work_tree, repository::INITIAL_MESSAGE, true)?
+            None => save::save(&mut inner, &work_tree, repository::INITIAL_MESSAGE, true, stopped)?
                 .ok_or_else(|| inner.repository.damaged("no initial commit"))?,
         };
         Ok(Shadow { work_tree: place.work_tree, base: Commit::of(base), inner: Mutex::new(inner) })
@@ -84,7 +93,7 @@ impl Shadow {
     /// A file that cannot be read stays in the commit as it was last, if it ever was; [`skipped`](Self::skipped) names it.
     pub fn save(&self, message: &str, force: bool) -> Result<Option<Commit>, ShadowError> {
         let (mut inner, work_tree) = self.begin()?;
-        Ok(save::save(&mut inner, &work_tree, message, force)?.map(Commit::of))
+        Ok(save::save(&mut inner, &work_tree, message, force, &|| false)?.map(Commit::of))
     }
 
     /// Makes the work tree that of `commit` and moves `HEAD` to it: files changed since are rewritten, files and empty folders

@@ -12,18 +12,20 @@ use super::scan::{Found, SkipReason, scan};
 use super::tree::{self, FileKind, TreeFile};
 use super::{Inner, ShadowError};
 
-/// Commits the work tree. `None`: the tree is that of `HEAD`, and `force` is false.
+/// Commits the work tree. `None`: the tree is that of `HEAD`, and `force` is false. `stopped` is asked before each content that
+/// is stored.
 pub(super) fn save(
     inner: &mut Inner,
     work_tree: &Folder,
     message: &str,
     force: bool,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<Option<Oid>, ShadowError> {
     let repository = &inner.repository;
     let locked = repository.lock()?;
     let head = repository.head()?;
     let cache = Cache::load(repository, head)?;
-    let (known, skipped) = store_files(&repository.objects, work_tree, inner, &cache)?;
+    let (known, skipped) = store_files(&repository.objects, work_tree, inner, &cache, stopped)?;
     let files: Vec<TreeFile> =
         known.iter().map(|k| TreeFile { path: k.path.clone(), kind: k.kind, id: k.id }).collect();
     let tree = tree::write(&repository.objects, &files)?;
@@ -52,6 +54,7 @@ fn store_files(
     work_tree: &Folder,
     inner: &Inner,
     cache: &Cache,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<(Vec<Known>, Vec<super::Skipped>), ShadowError> {
     let mut scan = scan(work_tree, &inner.excludes, cache)?;
     let mut chain = Chain::new(work_tree);
@@ -60,6 +63,9 @@ fn store_files(
         if let Some(id) = cache.id_of(&found.path, found.kind, &found.stat) {
             files.push(Known { path: found.path, kind: found.kind, id, stamp: found.stat.stamp });
             continue;
+        }
+        if stopped() {
+            return Err(ShadowError::Stopped);
         }
         match store_file(objects, &mut chain, &found)? {
             Ok(stored) => files.extend(stored),

@@ -50,6 +50,8 @@ pub(in crate::task) struct Checkpoints {
     /// The repository has been opened: who waits now, waits for work.
     opened: AtomicBool,
     off: AtomicBool,
+    /// Nobody needs the repository any more.
+    closed: Arc<AtomicBool>,
 }
 
 impl Checkpoints {
@@ -68,6 +70,13 @@ impl Checkpoints {
         let _ = self.line.set(earlier.line().clone());
     }
 
+    /// Turns the service off and waits until what it is at is over: nothing is written to its repository after this.
+    pub async fn close(&self) {
+        self.turn_off();
+        self.closed.store(true, Ordering::SeqCst);
+        self.line().clone().lock_owned().await.take();
+    }
+
     fn line(&self) -> &Line {
         self.line.get_or_init(Line::default)
     }
@@ -83,14 +92,14 @@ pub(in crate::task) struct Exclusive(OwnedMutexGuard<Option<Open>>);
 
 impl Exclusive {
     /// Opens the repository unless it is open.
-    async fn open(self, place: Place) -> Result<Exclusive, Unavailable> {
+    async fn open(self, place: Place, closed: Arc<AtomicBool>) -> Result<Exclusive, Unavailable> {
         let Exclusive(mut guard) = self;
         if guard.is_some() {
             return Ok(Exclusive(guard));
         }
         // The work goes on when nobody waits for it any more: who comes later finds the repository open.
         let opening = tokio::task::spawn_blocking(move || {
-            let shadow = Shadow::open(place)?;
+            let shadow = Shadow::open_unless(place, &|| closed.load(Ordering::SeqCst))?;
             let last = shadow.base();
             *guard = Some(Open { shadow, last });
             Ok(Exclusive(guard))
@@ -152,7 +161,7 @@ impl Task {
         if self.checkpoints.is_off() {
             return Err(Unavailable::Off);
         }
-        let turn = turn.open(self.checkpoint_place()).await?;
+        let turn = turn.open(self.checkpoint_place(), self.checkpoints.closed.clone()).await?;
         self.checkpoints.opened.store(true, Ordering::SeqCst);
         Ok(turn)
     }

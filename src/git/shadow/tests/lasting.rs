@@ -5,6 +5,20 @@ use std::fs;
 use super::{Lab, Place, Shadow, ShadowError};
 use crate::git::Commit;
 
+/// Nothing of a repository that nobody waits for any more is taken for a whole one.
+#[test]
+fn an_opening_that_is_given_up_leaves_one_that_can_be_opened() {
+    let lab = Lab::new();
+    lab.write("a.txt", "a");
+    lab.write("b.txt", "b");
+    let asked = std::cell::Cell::new(0);
+    let stopped = || asked.replace(asked.get() + 1) == 1;
+    assert!(matches!(Shadow::open_unless(lab.place(), &stopped), Err(ShadowError::Stopped)));
+    let shadow = lab.open();
+    assert_eq!(shadow.save("m", false).unwrap(), None);
+    assert!(shadow.diff(&shadow.base(), None).unwrap().is_empty());
+}
+
 /// parity 02 §15.1: personal folders are refused
 #[test]
 fn personal_folders_are_refused() {
