@@ -42,6 +42,8 @@ mod kill;
 mod loopback;
 #[path = "cases/parity_document.rs"]
 mod parity_document;
+#[path = "cases/prompt_snapshots.rs"]
+mod prompt_snapshots;
 #[path = "cases/protocol_document.rs"]
 mod protocol_document;
 #[path = "cases/provider_http.rs"]

@@ -5,6 +5,7 @@
 mod call;
 mod info;
 mod models;
+mod prompt;
 mod providers;
 mod run;
 mod schema;
@@ -36,6 +37,8 @@ enum Command {
     Providers(providers::Providers),
     /// List models with their limits and prices.
     Models(models::Models),
+    /// Show the system prompt of a mode, its sections and tools.
+    Prompt(prompt::Prompt),
     /// Print the JSON schema of requests or events.
     Schema(schema::Schema),
 }
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Info => info::execute(),
         Command::Providers(providers) => providers.execute(),
         Command::Models(models) => models.execute(),
+        Command::Prompt(prompt) => prompt.execute(),
         Command::Schema(schema) => schema.execute(),
     };
     match outcome {

@@ -70,6 +70,8 @@ pub struct Core {
     /// Makes providers for raw calls; keeps the last one, and with it its connections and its place in a transcript.
     raw_provider: Arc<ProviderFactory>,
     surroundings: Surroundings,
+    /// Builds the system prompts of all sessions.
+    pub prompt: Arc<StandardPrompt>,
     clients: Mutex<HashMap<u32, Arc<Attachment>>>,
     sessions: Mutex<HashMap<u32, Open>>,
     next_client: AtomicU32,
@@ -164,23 +166,24 @@ impl Core {
                 }),
                 ..providers
             };
+            let prompt = Arc::new(StandardPrompt {
+                texts: texts.clone(),
+                home: home.clone(),
+                os: surroundings::operating_system(),
+                shell: surroundings::shell(),
+            });
             let surroundings = Surroundings {
                 now_ms: Arc::new(surroundings::now_ms),
                 new_id: Arc::new(surroundings::new_id),
-                home: home.clone(),
+                home,
                 storage: storage.clone(),
                 watch: Arc::new(SystemWatch::default()),
                 time_zone: surroundings::time_zone(),
-                texts: texts.clone(),
+                texts,
                 environment: surroundings::environment().into(),
                 terminals: Arc::new(Terminals::new(Arc::new(Direct::new(surroundings::environment())))),
                 providers: provider_cache::cached(providers.clone()),
-                prompt: Arc::new(StandardPrompt {
-                    texts,
-                    home,
-                    os: surroundings::operating_system(),
-                    shell: surroundings::shell(),
-                }),
+                prompt: prompt.clone(),
                 last_request: Arc::default(),
                 history: history.clone(),
                 editor: Arc::new(DiskEditor::default()),
@@ -200,6 +203,7 @@ impl Core {
                 raw_provider: provider_cache::cached(providers.clone()),
                 providers,
                 surroundings,
+                prompt,
                 clients: Mutex::default(),
                 sessions: Mutex::default(),
                 next_client: AtomicU32::new(1),

@@ -21,6 +21,7 @@ mod keyring;
 mod link;
 mod options;
 mod outbox;
+mod preview;
 mod prompt;
 mod provider_cache;
 mod providers;

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use crate::prompt::instructions::{Instructions, custom_instructions};
 use crate::prompt::modes::{self as words, ModeLine, Words};
 use crate::prompt::selection::{self, Conditions};
-use crate::prompt::system::{self, DiffForm, SystemInputs};
+use crate::prompt::system::{self, DiffForm, Section, SystemInputs};
 use crate::prompt::text::Texts;
 use crate::protocol::tool::ToolName;
 use crate::settings::Settings;
-use crate::settings::{fast_apply, modes};
+use crate::settings::fast_apply;
+use crate::settings::modes::{self, Group};
 use crate::task::host::{ModeDetails, PromptRequest, SystemPrompt};
 use crate::tools;
 use crate::workspace::access::Access;
@@ -52,6 +53,16 @@ impl SystemPrompt for StandardPrompt {
     }
 }
 
+/// A system prompt to look at.
+pub struct Preview {
+    /// Slug of the mode.
+    pub mode: String,
+    /// The sections in their order, those that are empty too.
+    pub sections: Vec<(Section, String)>,
+    /// The tools that are described, in order.
+    pub tools: Vec<ToolName>,
+}
+
 /// What a prompt is made of, read from settings, workspace and surroundings.
 struct Facts<'a> {
     settings: &'a Settings,
@@ -68,6 +79,19 @@ struct Facts<'a> {
 }
 
 impl StandardPrompt {
+    /// The prompt of a mode as a task would get it, but that it speaks of the browser only in modes that have it (spec 03 §2).
+    /// Reads rule files.
+    ///
+    /// # Errors
+    /// As of [`SystemPrompt::build`].
+    pub fn preview(&self, cwd: &Path, settings: &Settings, mode: &str, images: bool) -> Result<Preview, String> {
+        let mode = modes::find(mode, &settings.custom_modes).ok_or_else(|| format!("no mode `{mode}`"))?;
+        let has_browser = mode.groups.iter().any(|entry| entry.group == Group::Browser);
+        let facts = self.facts(cwd, settings, &mode.slug, images && has_browser)?;
+        let sections = system::sections(&self.texts, &facts.inputs(self)).map_err(|error| error.to_string())?;
+        Ok(Preview { mode: mode.slug, sections, tools: facts.tools })
+    }
+
     /// The facts for a prompt in the mode of this slug; a mode that is gone has become the default one. `images`: the model
     /// takes images.
     fn facts<'a>(&self, cwd: &Path, settings: &'a Settings, mode: &str, images: bool) -> Result<Facts<'a>, String> {

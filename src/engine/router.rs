@@ -227,6 +227,7 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         Request::CompletionCreate(create) => {
             Execution::Later(Box::pin(completion::run(core.clone(), client.clone(), id, create)))
         }
+        Request::PromptPreview(preview) => later(core, move |core| super::preview::preview(core, &preview)),
         Request::TaskStart(start) => task_start(core, client, id, start),
         Request::TaskResume(resume) => task_resume(core, client, id, resume),
         Request::TaskList(list) => later(core, move |core| tasks::list(core, &list)),
@@ -391,7 +392,8 @@ fn message_ts(id: u64) -> i64 {
     i64::try_from(id).unwrap_or(-1)
 }
 
-fn no_mode(slug: &str, place: &str) -> RequestFailed {
+/// No mode has this slug.
+pub fn no_mode(slug: &str, place: &str) -> RequestFailed {
     RequestFailed {
         place: Some(place.to_owned()),
         ..RequestFailed::new(ErrorKind::NotFound, format!("there is no mode `{slug}`"))
@@ -443,6 +445,12 @@ fn open_session(
     if core.session_count() >= SESSION_LIMIT {
         return Err(RequestFailed::new(ErrorKind::Busy, format!("{SESSION_LIMIT} sessions are open already")));
     }
+    let path = workspace_folder(workspace, place)?;
+    core.open_session(client, request, path, own).map_err(|error| setting_refused(&error, &format!("{place}.settings")))
+}
+
+/// The folder that a request names as its workspace. `place`: the type of the request.
+pub fn workspace_folder<'a>(workspace: &'a str, place: &str) -> Result<&'a Path, RequestFailed> {
     let path = Path::new(workspace);
     let at = |kind, message: String| RequestFailed {
         place: Some(format!("{place}.workspace")),
@@ -454,7 +462,7 @@ fn open_session(
     if !path.is_dir() {
         return Err(at(ErrorKind::NotFound, format!("`{workspace}` is not a folder")));
     }
-    core.open_session(client, request, path, own).map_err(|error| setting_refused(&error, &format!("{place}.settings")))
+    Ok(path)
 }
 
 fn task_respond(core: &Arc<Core>, client: &Attachment, id: u64, respond: request::TaskRespond) -> Execution {

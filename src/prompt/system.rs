@@ -138,8 +138,12 @@ impl Section {
 /// # Errors
 /// A text or layout that a pack has made invalid, by id.
 pub fn build(texts: &Texts, inputs: &SystemInputs<'_>) -> Result<String, TextError> {
-    let sections = sections(texts, inputs)?;
-    Ok(sections.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n\n"))
+    Ok(joined(&sections(texts, inputs)?))
+}
+
+/// The prompt of its sections: one blank line between any two.
+pub fn joined(sections: &[(Section, String)]) -> String {
+    sections.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n\n")
 }
 
 /// The sections in their order. One without content is empty, and keeps its separators when they are joined.

@@ -194,6 +194,7 @@ requests! {
         114 CheckpointDiff = "checkpoint.diff",
         115 CheckpointRestore = "checkpoint.restore",
         116 CheckpointUndo = "checkpoint.undo",
+        140 PromptPreview = "prompt.preview",
         250 HostRespond = "host.respond",
     }
     unbuilt {
@@ -216,7 +217,6 @@ requests! {
         130 ToolList = "tool.list",
         131 ToolCall = "tool.call",
         132 ToolRegister = "tool.register",
-        140 PromptPreview = "prompt.preview",
         141 PromptEnhance = "prompt.enhance",
         142 CommitMessageCreate = "commit_message.create",
         143 CommandList = "command.list",

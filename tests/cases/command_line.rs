@@ -39,3 +39,31 @@ fn wrong_arguments_and_unknown_providers_are_refused() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nobody"), "{output:?}");
 }
+
+/// parity 03 §2: the prompt of a mode is shown with its sections and tools
+#[test]
+fn a_prompt_is_shown() {
+    let workspace = tempfile::tempdir().unwrap();
+    std::fs::write(workspace.path().join("AGENTS.md"), "Tabs, please.").unwrap();
+    let folder = workspace.path().to_str().unwrap();
+    let ask = ["prompt", "--workspace", folder, "--mode", "ask"];
+    let text = printed(&ask);
+    assert!(text.contains("\n\n====\n\nRULES\n\n") && text.contains("\nTabs, please.\n"), "{text}");
+    let shown: Value = serde_json::from_str(&printed(&[&ask[..], &["--json"]].concat())).unwrap();
+    // The two were asked with home folders of their own.
+    assert_eq!((shown["mode"].as_str(), shown["text"].as_str().map(str::len)), (Some("ask"), Some(text.len() - 1)));
+    let sizes: u64 =
+        shown["sections"].as_array().unwrap().iter().map(|section| section["bytes"].as_u64().unwrap()).sum();
+    assert!(sizes < shown["bytes"].as_u64().unwrap());
+    assert!(shown["tools"].as_array().unwrap().iter().all(|tool| tool != "write_to_file"), "{shown}");
+    let sizes = printed(&[&ask[..], &["--sizes"]].concat());
+    assert!(sizes.starts_with("role ") && sizes.contains("\ntools: read_file, "), "{sizes}");
+}
+
+#[test]
+fn a_prompt_needs_a_mode_and_a_workspace() {
+    let output = run(&["prompt", "--mode", "nope", "--workspace", "/"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`nope`"), "{output:?}");
+    assert_eq!(run(&["prompt", "--workspace", "/nowhere/at/all"]).status.code(), Some(1));
+}

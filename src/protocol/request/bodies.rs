@@ -434,6 +434,16 @@ records! {
         profile: Option<String>,
     }
 
+    /// The system prompt that a task would begin with. Result: `{mode, text, bytes, sections: [{name, bytes}], tools}`.
+    #[serde(deny_unknown_fields)]
+    PromptPreview / ArchivedPromptPreview {
+        /// Absolute path of the workspace.
+        workspace: String,
+        /// Slug of the mode; absent: the one in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<String>,
+    }
+
     /// Lists the checkpoints of a task. Names either a session, whose current task is meant, or a task.
     #[serde(deny_unknown_fields)]
     CheckpointList / ArchivedCheckpointList {

@@ -57,6 +57,7 @@ checked! {
     TokensCount { text: text, }
     ModelList { provider: name, settings: object, fetch: any, }
     CompletionCreate { system: text, messages: array, parameters: object, profile: name, }
+    PromptPreview { workspace: path, mode: name, }
     CheckpointRestore { session: any, checkpoint: name, mode: any, }
     CheckpointUndo { session: any, }
     Unbuilt { fields: object, }

@@ -150,7 +150,7 @@ impl<'a> World<'a> {
             return Outcome::Missing("rule files".into());
         }
         let sections = self.with(&[], self.mcp(), |texts, inputs| system::sections(texts, inputs)).unwrap();
-        let text = sections.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n\n");
+        let text = system::joined(&sections);
         let shown: Vec<&str> =
             sections.iter().filter(|(_, text)| !text.is_empty()).map(|(part, _)| code(*part)).collect();
         json!({"lines": lines(&text), "sections": shown, "tools": tool_names(&self.tools())}).into()
