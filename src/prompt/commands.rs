@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::folders;
 use super::text::Texts;
 use crate::ecma;
 
@@ -70,9 +71,7 @@ pub struct Folders {
 impl Folders {
     /// Those of a workspace and a user.
     pub fn of(cwd: &Path, home: &Path) -> Folders {
-        let (own, legacy) = (cwd.join(".kilocode"), cwd.join(".roo"));
-        let project = if !own.is_dir() && legacy.is_dir() { legacy } else { own };
-        Folders { project: project.join("commands"), global: home.join(".kilocode").join("commands") }
+        Folders { project: folders::project(cwd).join("commands"), global: folders::global(home).join("commands") }
     }
 
     /// The command of this name: the project's, else the user's, else the built-in one. A file that cannot be read counts

@@ -1,12 +1,16 @@
 //! What the model is told: the [`text`] catalogue with every sentence a model or user reads, and the system prompt
-//! (spec 03). Pure, but for [`commands`], which reads files: workspace facts come in as arguments.
+//! (spec 03). Pure, but for [`commands`], [`rules`] and [`override_file`], which read files: other workspace facts come in as
+//! arguments.
 
 mod catalogue;
 pub mod commands;
+pub mod folders;
 pub mod instructions;
 pub mod mcp;
 pub mod mentions;
 pub mod modes;
+pub mod override_file;
+pub mod rules;
 pub mod selection;
 pub mod system;
 pub mod text;
