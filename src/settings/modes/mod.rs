@@ -1,6 +1,12 @@
 //! Modes and their tool groups (spec 03 §1, §5.1, §10): the built-in five and the user's own.
 //!
-//! Prose of the built-in modes is in the text catalogue (`mode.<slug>.…`); a custom mode carries its own.
+//! Prose of the built-in modes is in the text catalogue (`mode.<slug>.…`); a custom mode carries its own. Everything here takes
+//! and gives values: files are read and written by the engine.
+
+pub mod edit;
+pub mod file;
+pub mod package;
+pub mod yaml;
 
 use serde_json::Value;
 
