@@ -39,7 +39,7 @@ enum Command {
     Models(models::Models),
     /// Show the system prompt of a mode, its sections and tools.
     Prompt(prompt::Prompt),
-    /// Print the JSON schema of requests or events.
+    /// Print the JSON schema of requests, events or settings.
     Schema(schema::Schema),
 }
 

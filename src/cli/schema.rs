@@ -20,6 +20,8 @@ enum Of {
     Requests,
     /// What the engine reports.
     Events,
+    /// Every setting.
+    Settings,
 }
 
 impl Schema {
@@ -28,6 +30,7 @@ impl Schema {
         let schema = match self.of {
             Of::Requests => schema::requests(),
             Of::Events => schema::events(),
+            Of::Settings => crate::settings::schema::json_schema(),
         };
         println!("{}", serde_json::to_string_pretty(&schema)?);
         Ok(ExitCode::SUCCESS)

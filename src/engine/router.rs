@@ -22,7 +22,7 @@ use crate::protocol::json::Json;
 use crate::protocol::record::DecodeError;
 use crate::protocol::request::{self, Request, Response, TerminalAction};
 use crate::providers::KeyringError;
-use crate::settings::{modes, profiles};
+use crate::settings::{modes, profiles, schema};
 use crate::task::changes::Selection;
 use crate::task::host::SettingsSource;
 use crate::task::session::{Command, CommandError};
@@ -218,6 +218,7 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         Request::EngineShutdown(_) => not_supported("engine.shutdown").into(),
         Request::SettingsGet(get) => settings_get(core, client, &get).into(),
         Request::SettingsSet(set) => settings_set(core, client, &set).into(),
+        Request::SettingsSchema(_) => Ok(json!({"schema": schema::json_schema()})).into(),
         Request::ProviderList(_) => Ok(super::providers::list(core)).into(),
         Request::ProviderTest(test) => Execution::Later(Box::pin(super::providers::test(core.clone(), test))),
         Request::ModelList(list) => Execution::Later(Box::pin(super::providers::models(core.clone(), list))),

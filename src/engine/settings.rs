@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::settings::modes::DEFAULT_MODE;
 use crate::settings::secrets::{self, Secrets, blot};
-use crate::settings::{Settings, profiles};
+use crate::settings::{Settings, profiles, schema};
 use crate::task::host::SettingsSource;
 
 /// Names the profile in force.
@@ -267,9 +267,17 @@ pub fn public_view(settings: &Settings, keys: &[String]) -> Value {
     Value::Object(all)
 }
 
-/// Reads settings; a value of a wrong type is named by its key.
+/// Reads settings; a value that is not what the table says is named by its place.
 fn read(values: &Values) -> Result<Settings, SettingsError> {
-    let settings: Result<Settings, _> = serde_json::from_value(Value::Object(values.plain.clone()));
+    let mut plain = values.plain.clone();
+    let secrets = values.secrets.keys().filter_map(|key| Some((key, values.secrets.expose(key)?)));
+    let secret_problems = secrets.flat_map(|(key, value)| schema::check_key(key, value));
+    if let Some(problem) = schema::check(&plain).into_iter().chain(secret_problems).next() {
+        return Err(SettingsError { place: problem.place(), message: problem.message });
+    }
+    plain.retain(|_, value| !value.is_null());
+    schema::make_whole(&mut plain);
+    let settings: Result<Settings, _> = serde_json::from_value(Value::Object(plain));
     let error = match settings {
         Ok(settings) => return Ok(Settings { secrets: values.secrets.clone(), ..settings }),
         Err(error) => error,

@@ -162,6 +162,7 @@ requests! {
         5 EngineShutdown = "engine.shutdown",
         20 SettingsGet = "settings.get",
         21 SettingsSet = "settings.set",
+        22 SettingsSchema = "settings.schema",
         30 SecretSet = "secret.set",
         31 SecretDelete = "secret.delete",
         60 ProviderList = "provider.list",
@@ -200,7 +201,6 @@ requests! {
     unbuilt {
         3 EngineHealth = "engine.health",
         4 EngineTrim = "engine.trim",
-        22 SettingsSchema = "settings.schema",
         23 SettingsImport = "settings.import",
         24 SettingsExport = "settings.export",
         25 ProfileList = "profile.list",

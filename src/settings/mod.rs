@@ -9,6 +9,7 @@ pub mod http;
 pub mod modes;
 pub mod profiles;
 pub mod reference;
+pub mod schema;
 pub mod secrets;
 
 use std::collections::BTreeMap;

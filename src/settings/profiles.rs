@@ -4,120 +4,15 @@
 use serde_json::{Map, Value};
 
 use super::Settings;
+use super::schema::{Scope, is_of_profile, schema};
 use super::secrets::{PROFILES_KEY, Secrets, is_secret};
-
-/// Keys of a profile that are no secrets (spec 04 §4.1, §4.2), and those of our own providers.
-const PROFILE_KEYS: [&str; 88] = [
-    "apiModelId",
-    "apiProvider",
-    "anthropicBaseUrl",
-    "anthropicBeta1MContext",
-    "anthropicUseAuthToken",
-    "awsBedrock1MContext",
-    "awsBedrockEndpoint",
-    "awsBedrockEndpointEnabled",
-    "awsCustomArn",
-    "awsModelContextWindow",
-    "awsProfile",
-    "awsRegion",
-    "awsUseApiKey",
-    "awsUseCrossRegionInference",
-    "awsUseProfile",
-    "awsUsePromptCache",
-    "azureApiVersion",
-    "claudeCodeMaxOutputTokens",
-    "claudeCodePath",
-    "consecutiveMistakeLimit",
-    "deepInfraBaseUrl",
-    "deepInfraModelId",
-    "deepSeekBaseUrl",
-    "diffEnabled",
-    "doubaoBaseUrl",
-    "enableGrounding",
-    "enableReasoningEffort",
-    "enableUrlContext",
-    "fakeAi",
-    "fuzzyMatchThreshold",
-    "geminiCliOAuthPath",
-    "geminiCliProjectId",
-    "glamaModelId",
-    "googleGeminiBaseUrl",
-    "huggingFaceInferenceProvider",
-    "huggingFaceModelId",
-    "includeMaxTokens",
-    "ioIntelligenceModelId",
-    "kilocodeModel",
-    "kilocodeOrganizationId",
-    "kilocodeTesterWarningsDisabledUntil",
-    "litellmBaseUrl",
-    "litellmModelId",
-    "litellmUsePromptCache",
-    "lmStudioBaseUrl",
-    "lmStudioDraftModelId",
-    "lmStudioModelId",
-    "lmStudioSpeculativeDecodingEnabled",
-    "mistralCodestralUrl",
-    "modelMaxThinkingTokens",
-    "modelMaxTokens",
-    "modelTemperature",
-    "moonshotBaseUrl",
-    "ollamaBaseUrl",
-    "ollamaModelId",
-    "ollamaNumCtx",
-    "openAiBaseUrl",
-    "openAiCustomModelInfo",
-    "openAiHostHeader",
-    "openAiLegacyFormat",
-    "openAiModelId",
-    "openAiNativeBaseUrl",
-    "openAiNativeServiceTier",
-    "openAiR1FormatEnabled",
-    "openAiStreamingEnabled",
-    "openAiUseAzure",
-    "openRouterBaseUrl",
-    "openRouterModelId",
-    "openRouterProviderDataCollection",
-    "openRouterProviderSort",
-    "openRouterSpecificProvider",
-    "openRouterUseMiddleOutTransform",
-    "profiles",
-    "qwenCodeOauthPath",
-    "rateLimitSeconds",
-    "reasoningEffort",
-    "replayFile",
-    "requestyBaseUrl",
-    "requestyModelId",
-    "todoListEnabled",
-    "unboundModelId",
-    "verbosity",
-    "vercelAiGatewayModelId",
-    "vertexKeyFile",
-    "vertexProjectId",
-    "vertexRegion",
-    "vsCodeLmModelSelector",
-    "zaiApiLine",
-];
-
-/// Secrets that belong to no profile: those of other services, the profiles themselves, and the way to the network.
-const OTHER_SECRETS: [&str; 11] = [
-    PROFILES_KEY,
-    "httpProxy",
-    "codeIndexOpenAiKey",
-    "codeIndexQdrantApiKey",
-    "codebaseIndexGeminiApiKey",
-    "codebaseIndexMistralApiKey",
-    "codebaseIndexOpenAiCompatibleApiKey",
-    "codebaseIndexVercelAiGatewayApiKey",
-    "kiloCodeImageApiKey",
-    "morphApiKey",
-    "openRouterImageApiKey",
-];
 
 /// Whether a profile replaces this value of the settings: keys of another profile must not mix with its own. A switch that is
 /// off stays off (spec 04 §5.5).
 pub fn replaces(key: &str, value: &Value) -> bool {
-    if is_secret(key) {
-        return !OTHER_SECRETS.contains(&key);
+    // A secret that the table does not know belongs to a provider of the user's own.
+    if is_secret(key) && schema().key(key).is_none_or(|known| known.scope == Scope::Profile) {
+        return true;
     }
     let is_off = match value {
         Value::Null | Value::Bool(false) => true,
@@ -125,7 +20,7 @@ pub fn replaces(key: &str, value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         _ => false,
     };
-    !is_off && PROFILE_KEYS.contains(&key)
+    !is_off && is_of_profile(key, None)
 }
 
 /// The settings of the profile of this name.

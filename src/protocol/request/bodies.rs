@@ -98,6 +98,10 @@ records! {
         values: Json,
     }
 
+    /// Every setting there is. Result: `{schema}`, a JSON schema.
+    #[serde(deny_unknown_fields)]
+    SettingsSchema / ArchivedSettingsSchema {}
+
     /// Puts a secret into the system's keyring, where a setting `${keyring:NAME}` finds it.
     #[serde(deny_unknown_fields)]
     SecretSet / ArchivedSecretSet {

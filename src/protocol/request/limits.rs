@@ -29,6 +29,7 @@ checked! {
     EngineShutdown {}
     SettingsGet { session: any, keys: names, }
     SettingsSet { session: any, values: object, }
+    SettingsSchema {}
     SecretSet { name: name, value: secret, }
     SecretDelete { name: name, }
     TaskStart {
