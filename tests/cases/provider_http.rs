@@ -293,7 +293,7 @@ fn dropping_the_stream_closes_the_connection() {
 fn a_server_that_never_answers_times_out() {
     block_on(async {
         let server = Server::start(vec![Reply::Hang(Vec::new())]).await;
-        let (_, _, failure) = read(&*server.provider(json!({"apiRequestTimeout": 0.05}))).await;
+        let (_, _, failure) = read(&*server.provider(json!({"apiRequestTimeout": 0.5}))).await;
         let message = failure.map(|failure| failure.message).unwrap_or_default();
         assert!(message.contains("provider.request_timeout"), "{message}");
         assert_eq!(server.requests(), 3);
