@@ -92,3 +92,9 @@ fn every_mode_has_a_snapshot_and_no_other() {
     modes.sort();
     assert_eq!(files, modes);
 }
+/// parity 03 §2: with all tools of the default mode the prompt leaves room for the task in twenty kilobytes
+#[test]
+fn the_default_prompt_is_short() {
+    let all = prompt("code", ToolName::ALL);
+    assert!(all.len() < 18_500, "{} bytes", all.len());
+}
