@@ -23,6 +23,7 @@ use super::link::{Detached, Link};
 use super::prompt::StandardPrompt;
 use super::provider_cache;
 use super::router::Connection;
+use super::rule_files::RuleFiles;
 use super::session_host::{Numbers, SessionHost};
 use super::settings::{self, EngineSettings, SessionSettings, SettingsError};
 use super::surroundings;
@@ -166,7 +167,13 @@ impl Core {
                 }),
                 ..providers
             };
+            let core = me.clone();
+            let files = RuleFiles::new(texts.clone(), home.clone(), storage.clone(), move |message| {
+                let log = Log { level: LogLevel::Warning, target: "rules".into(), message };
+                core.upgrade().iter().for_each(|core| core.announce(Event::Log(log.clone())));
+            });
             let prompt = Arc::new(StandardPrompt {
+                files,
                 texts: texts.clone(),
                 home: home.clone(),
                 os: surroundings::operating_system(),

@@ -27,6 +27,7 @@ mod provider_cache;
 mod providers;
 mod recover;
 mod router;
+mod rule_files;
 #[cfg(unix)]
 pub mod serve;
 mod session_host;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::rule_files::{self, RuleFiles};
 use crate::prompt::instructions::{Instructions, custom_instructions};
 use crate::prompt::modes::{self as words, ModeLine, Words};
 use crate::prompt::selection::{self, Conditions};
@@ -13,11 +14,9 @@ use crate::prompt::text::Texts;
 use crate::protocol::tool::ToolName;
 use crate::settings::Settings;
 use crate::settings::fast_apply;
-use crate::settings::modes::{self, Group};
+use crate::settings::modes::{self, Group, Mode};
 use crate::task::host::{ModeDetails, PromptRequest, SystemPrompt};
 use crate::tools;
-use crate::workspace::access::Access;
-use crate::workspace::reading;
 
 /// Builds system prompts.
 pub struct StandardPrompt {
@@ -29,13 +28,20 @@ pub struct StandardPrompt {
     pub os: String,
     /// Default shell.
     pub shell: String,
+    /// Rule files, and the user's own prompts.
+    pub files: Arc<RuleFiles>,
 }
 
 #[async_trait]
 impl SystemPrompt for StandardPrompt {
     async fn build(&self, request: PromptRequest<'_>) -> Result<String, String> {
         let images = request.model.info.supports_images == Some(true);
-        let facts = self.facts(request.cwd, request.settings, request.mode, images)?;
+        let mode = mode(request.mode, request.settings)?;
+        let wanted = self.wanted(request.cwd, request.settings, &mode);
+        let files = self.files.clone();
+        let found =
+            tokio::task::spawn_blocking(move || files.read(&wanted)).await.map_err(|error| error.to_string())??;
+        let facts = self.facts(request.cwd, request.settings, &mode, images, found);
         system::build(&self.texts, &facts.inputs(self)).map_err(|error| error.to_string())
     }
 
@@ -43,11 +49,14 @@ impl SystemPrompt for StandardPrompt {
         let texts = &*self.texts;
         let overrides = words::overrides(settings);
         let (_, words) = words::details(texts, &settings.mode, &settings.custom_modes, &overrides)?;
+        let (files, cwd, mode) = (self.files.clone(), cwd.to_owned(), settings.mode.clone());
+        let rules = tokio::task::spawn_blocking(move || files.for_details(&cwd, &mode)).await;
         let instructions = Instructions {
             language: language(settings),
             global: settings.custom_instructions.as_deref().unwrap_or(""),
             mode: &words.instructions,
-            rules: &agent_rules(cwd).into_iter().collect::<Vec<_>>(),
+            // What is wrong with a rule file fails the request's system prompt, where the user is told.
+            rules: &rules.ok().and_then(Result::ok).unwrap_or_default(),
         };
         Some(ModeDetails { role: words.role, instructions: custom_instructions(texts, &instructions) })
     }
@@ -75,7 +84,7 @@ struct Facts<'a> {
     diff: Option<DiffForm>,
     fast_apply: bool,
     browser: bool,
-    rules: Vec<String>,
+    found: rule_files::Found,
 }
 
 impl StandardPrompt {
@@ -87,18 +96,25 @@ impl StandardPrompt {
     pub fn preview(&self, cwd: &Path, settings: &Settings, mode: &str, images: bool) -> Result<Preview, String> {
         let mode = modes::find(mode, &settings.custom_modes).ok_or_else(|| format!("no mode `{mode}`"))?;
         let has_browser = mode.groups.iter().any(|entry| entry.group == Group::Browser);
-        let facts = self.facts(cwd, settings, &mode.slug, images && has_browser)?;
+        let found = self.files.read(&self.wanted(cwd, settings, &mode))?;
+        let facts = self.facts(cwd, settings, &mode, images && has_browser, found);
         let sections = system::sections(&self.texts, &facts.inputs(self)).map_err(|error| error.to_string())?;
         Ok(Preview { mode: mode.slug, sections, tools: facts.tools })
     }
 
-    /// The facts for a prompt in the mode of this slug; a mode that is gone has become the default one. `images`: the model
-    /// takes images.
-    fn facts<'a>(&self, cwd: &Path, settings: &'a Settings, mode: &str, images: bool) -> Result<Facts<'a>, String> {
-        let custom = &settings.custom_modes;
-        let Some(mode) = modes::find(mode, custom).or_else(|| modes::find(modes::DEFAULT_MODE, custom)) else {
-            return Err(format!("no mode `{mode}`"));
-        };
+    fn wanted(&self, cwd: &Path, settings: &Settings, mode: &Mode) -> rule_files::Wanted {
+        rule_files::Wanted::new(cwd, &mode.slug, settings, language(settings), &self.shell)
+    }
+
+    /// The facts for a prompt in this mode, with what was `found` in files. `images`: the model takes images.
+    fn facts<'a>(
+        &self,
+        cwd: &Path,
+        settings: &'a Settings,
+        mode: &Mode,
+        images: bool,
+        found: rule_files::Found,
+    ) -> Facts<'a> {
         let overrides = words::overrides(settings);
         let built: Vec<ToolName> = tools::list().iter().map(|tool| tool.name()).collect();
         let diff = settings
@@ -116,21 +132,22 @@ impl StandardPrompt {
             image_generation: settings.experiment("imageGeneration"),
             slash_commands: settings.experiment("runSlashCommand"),
         };
-        let mut tools = selection::tools(&mode, &conditions);
-        tools.retain(|tool| built.contains(tool));
-        Ok(Facts {
+        let mut tools = selection::tools(mode, &conditions);
+        // A prompt of the user's own describes no tool.
+        tools.retain(|tool| built.contains(tool) && found.own_prompt.is_none());
+        Facts {
             settings,
             cwd: cwd.to_string_lossy().into_owned(),
             home: self.home.to_string_lossy().into_owned(),
-            words: words::for_prompt(&self.texts, &mode, &overrides),
-            modes: words::lines(&self.texts, custom, &overrides),
+            words: words::for_prompt(&self.texts, mode, &overrides),
+            modes: words::lines(&self.texts, &settings.custom_modes, &overrides),
             tools,
             built,
             diff,
             fast_apply,
             browser,
-            rules: rules(&self.texts, cwd, settings.use_agent_rules),
-        })
+            found,
+        }
     }
 }
 
@@ -164,7 +181,8 @@ impl Facts<'_> {
             new_task_todos: settings.new_task_require_todos,
             language: language(settings),
             global_instructions: settings.custom_instructions.as_deref().unwrap_or(""),
-            rules: &self.rules,
+            rules: &self.found.rules,
+            own_prompt: self.found.own_prompt.as_deref(),
         }
     }
 }
@@ -173,21 +191,8 @@ fn language(settings: &Settings) -> &str {
     settings.language.as_deref().unwrap_or("en")
 }
 
-/// Rule blocks of the workspace: what the ignore file means, then AGENTS.md or AGENT.md (spec 03 §6.1, §6.5).
-fn rules(texts: &Texts, cwd: &Path, use_agent_rules: bool) -> Vec<String> {
-    let mut rules = Vec::new();
-    rules.extend(Access::load(cwd).instructions(&texts.get("ignore.instructions")));
-    if use_agent_rules {
-        rules.extend(agent_rules(cwd));
-    }
-    rules
-}
-
-/// The block of AGENTS.md, or else of AGENT.md (spec 03 §6.5).
-fn agent_rules(cwd: &Path) -> Option<String> {
-    ["AGENTS.md", "AGENT.md"].into_iter().find_map(|name| {
-        let text = String::from_utf8(reading::read_all(&cwd.join(name)).ok()?).ok()?;
-        let text = crate::ecma::trim(&text);
-        (!text.is_empty()).then(|| format!("# Agent Rules Standard ({name}):\n{text}"))
-    })
+/// The mode of this slug; one that is gone has become the default one.
+fn mode(slug: &str, settings: &Settings) -> Result<Mode, String> {
+    let find = |slug| modes::find(slug, &settings.custom_modes);
+    find(slug).or_else(|| find(modes::DEFAULT_MODE)).ok_or_else(|| format!("no mode `{slug}`"))
 }

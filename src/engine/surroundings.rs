@@ -125,6 +125,16 @@ pub fn operating_system() -> String {
     if cfg!(target_os = "macos") { "macOS".into() } else { "Windows".into() }
 }
 
+/// Name of the system's kind as its kernel gives it: `Linux`, `Darwin`, `Windows_NT`.
+pub fn system_name() -> &'static str {
+    match std::env::consts::OS {
+        "linux" => "Linux",
+        "macos" => "Darwin",
+        "windows" => "Windows_NT",
+        other => other,
+    }
+}
+
 /// IANA name of the time zone and its offset in minutes east of UTC; UTC when the system does not tell.
 pub fn time_zone() -> (String, i32) {
     #[cfg(unix)]

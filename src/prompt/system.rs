@@ -66,6 +66,8 @@ pub struct SystemInputs<'a> {
     pub global_instructions: &'a str,
     /// Rule blocks in order (spec 03 §6.1), each with its heading.
     pub rules: &'a [String],
+    /// The user's own prompt for the mode, in place of all sections between role and custom instructions (spec 03 §9).
+    pub own_prompt: Option<&'a str>,
 }
 
 /// A section of the system prompt (spec 03 §3).
@@ -73,6 +75,8 @@ pub struct SystemInputs<'a> {
 pub enum Section {
     /// Role definition of the mode.
     Role,
+    /// The user's own prompt in place of the sections that follow.
+    OwnPrompt,
     /// MARKDOWN RULES.
     Markdown,
     /// TOOL USE.
@@ -98,7 +102,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// All sections in their order.
+    /// The sections of a built prompt in their order.
     pub const ALL: [Section; 12] = [
         Section::Role,
         Section::Markdown,
@@ -118,6 +122,7 @@ impl Section {
     pub fn as_str(self) -> &'static str {
         match self {
             Section::Role => "role",
+            Section::OwnPrompt => "own_prompt",
             Section::Markdown => "markdown",
             Section::ToolUse => "tool_use",
             Section::Tools => "tools",
@@ -151,7 +156,11 @@ pub fn joined(sections: &[(Section, String)]) -> String {
 /// # Errors
 /// A text or layout that a pack has made invalid, by id.
 pub fn sections(texts: &Texts, inputs: &SystemInputs<'_>) -> Result<Vec<(Section, String)>, TextError> {
-    Section::ALL.into_iter().map(|part| Ok((part, section(texts, inputs, part)?))).collect()
+    let parts = match inputs.own_prompt {
+        Some(_) => &[Section::Role, Section::OwnPrompt, Section::CustomInstructions][..],
+        None => &Section::ALL,
+    };
+    parts.iter().map(|part| Ok((*part, section(texts, inputs, *part)?))).collect()
 }
 
 /// One section.
@@ -163,6 +172,7 @@ pub fn section(texts: &Texts, inputs: &SystemInputs<'_>, part: Section) -> Resul
     let layout = |id: &str| texts.layout(id, &variables);
     match part {
         Section::Role => Ok(inputs.role.to_owned()),
+        Section::OwnPrompt => Ok(inputs.own_prompt.unwrap_or_default().to_owned()),
         Section::Markdown => layout("layout.markdown"),
         Section::ToolUse => layout("layout.tool_use"),
         Section::Tools => catalogue::describe(texts, inputs.tools, inputs.diff, &variables),
@@ -297,6 +307,7 @@ mod tests {
             language: "en",
             global_instructions: "",
             rules: &[],
+            own_prompt: None,
         }
     }
 

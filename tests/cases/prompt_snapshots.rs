@@ -52,6 +52,7 @@ fn prompt(slug: &str, built: &[ToolName]) -> String {
         language: "en",
         global_instructions: "",
         rules: &[],
+        own_prompt: None,
     };
     system::build(&texts, &inputs).unwrap()
 }

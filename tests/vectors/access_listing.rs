@@ -2,7 +2,7 @@
 //! selector.
 
 #[path = "access_listing/mentions.rs"]
-mod references;
+pub mod references;
 
 use std::path::Path;
 

@@ -25,6 +25,8 @@ pub type Events = Arc<Mutex<Vec<Value>>>;
 pub struct Run {
     folder: tempfile::TempDir,
     workspace: PathBuf,
+    /// The user's home folder.
+    pub home: PathBuf,
     texts: Texts,
     settings: Arc<Settings>,
     model: Model,
@@ -103,6 +105,7 @@ impl Run {
             list: Mutex::default(),
             folder,
             workspace,
+            home: "/home/user".into(),
             texts,
             model,
             approve,
@@ -111,10 +114,14 @@ impl Run {
         }
     }
 
+    /// The folder that holds the workspace.
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().canonicalize().expect("it exists")
+    }
+
     /// A value of the run with the workspace at `/ws`.
     pub fn mapped(&self, value: &Value) -> Value {
-        let root = self.folder.path().canonicalize().expect("it exists");
-        let text = value.to_string().replace(&*root.to_string_lossy(), "");
+        let text = value.to_string().replace(&*self.root().to_string_lossy(), "");
         serde_json::from_str(&text).expect("still JSON")
     }
 
@@ -137,7 +144,7 @@ impl ToolContext for Run {
         &self.workspace
     }
     fn home(&self) -> &Path {
-        Path::new("/home/user")
+        &self.home
     }
     fn workspace_folders(&self) -> Vec<PathBuf> {
         vec![self.workspace.clone()]

@@ -62,15 +62,34 @@ pub struct Toggles {
 }
 
 impl Toggles {
-    /// The maps for the workspace at `cwd`: those of the file below `storage`, and over them those of the settings. A file that
-    /// cannot be read counts as empty; who writes it reports that.
-    pub fn load(storage: &Path, cwd: &Path, settings: &Settings) -> Toggles {
+    /// Those of the file below `storage` for the workspace at `cwd`. A file that cannot be read counts as empty; who writes it
+    /// reports that.
+    pub fn stored(storage: &Path, cwd: &Path) -> Toggles {
         let stored = read_store(storage).unwrap_or_default();
-        let map = |kind: Kind| {
-            let mut switches = stored_map(&stored, kind, cwd).cloned().unwrap_or_default();
-            switches.extend(settings.other.get(kind.key()).and_then(Value::as_object).cloned().unwrap_or_default());
-            switches
-        };
+        Toggles::by_kind(|kind| stored_map(&stored, kind, cwd))
+    }
+
+    /// Those that a host gives as settings.
+    pub fn given(settings: &Settings) -> Toggles {
+        Toggles::by_kind(|kind| settings.other.get(kind.key())?.as_object())
+    }
+
+    /// Those in force: what a host gives counts more than what is stored.
+    pub fn load(storage: &Path, cwd: &Path, settings: &Settings) -> Toggles {
+        Toggles::given(settings).over(Toggles::stored(storage, cwd))
+    }
+
+    /// These, and those of `others` for files that have none here.
+    pub fn over(self, mut others: Toggles) -> Toggles {
+        others.local_rules.extend(self.local_rules);
+        others.global_rules.extend(self.global_rules);
+        others.local_workflows.extend(self.local_workflows);
+        others.global_workflows.extend(self.global_workflows);
+        others
+    }
+
+    fn by_kind<'a>(map: impl Fn(Kind) -> Option<&'a Switches>) -> Toggles {
+        let map = |kind| map(kind).cloned().unwrap_or_default();
         Toggles {
             local_rules: map(Kind::LocalRules),
             global_rules: map(Kind::GlobalRules),

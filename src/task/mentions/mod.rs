@@ -22,7 +22,9 @@ use super::instance::Task;
 use crate::edit::diagnostics::{self, Severity};
 use crate::edit::view::Editor;
 use crate::prompt::commands::Folders;
-use crate::prompt::mentions::{Command, Mention, Sources, expand, slash, terminal};
+use crate::prompt::mentions::slash::{self, Workflow};
+use crate::prompt::mentions::{Command, Mention, Sources, expand, terminal};
+use crate::prompt::rules::toggles::Toggles;
 use crate::prompt::text::{Texts, context};
 use crate::protocol::message::{ContentBlock, MessageContent};
 use crate::settings::Settings;
@@ -77,7 +79,7 @@ impl Task {
             match block {
                 ContentBlock::Text { text } if is_users(text) => {
                     let expanded = self.expand_text(text).await;
-                    *text = self.replace_command(expanded).await;
+                    *text = self.run_command(expanded).await;
                 }
                 ContentBlock::ToolResult { content: Some(MessageContent::Text(text)), .. } if is_users(text) => {
                     *text = self.expand_text(text).await;
@@ -116,20 +118,26 @@ impl Task {
         expanded.text
     }
 
-    async fn replace_command(&self, text: String) -> String {
+    async fn run_command(&self, text: String) -> String {
         let (cwd, home) = (self.cwd.clone(), self.services.surroundings.home.clone());
-        let (settings, texts) = (self.settings(), self.services.surroundings.texts.clone());
+        let (storage, texts) = (self.services.surroundings.storage.clone(), self.services.surroundings.texts.clone());
+        let given = Toggles::given(&self.settings());
         let kept = text.clone();
         let replaced = tokio::task::spawn_blocking(move || {
-            let workflows = workflows::known(&cwd, &home, &settings);
-            slash::run(&text, &workflows, workflows::read, &texts).text
+            let workflows = workflows::known(&cwd, &home, &given.over(Toggles::stored(&storage, &cwd)));
+            replace_command(&text, &workflows, &texts)
         });
         replaced.await.unwrap_or(kept)
     }
 }
 
+/// The text with an engine command or workflow carried out, if it begins with one (spec 03 §15.4); blocking.
+pub fn replace_command(text: &str, workflows: &[Workflow], texts: &Texts) -> String {
+    slash::run(text, workflows, workflows::read, texts).text
+}
+
 /// Whether a text holds words of the user that are looked through.
-fn is_users(text: &str) -> bool {
+pub fn is_users(text: &str) -> bool {
     text.contains("<task>") || text.contains("<feedback>")
 }
 

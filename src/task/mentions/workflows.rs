@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::prompt::mentions::slash::Workflow;
-use crate::settings::Settings;
+use crate::prompt::rules::toggles::Toggles;
 use crate::workspace::reading;
 
 /// Where workflows stand below a workspace or home folder.
@@ -17,12 +17,10 @@ const LITTER: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 const MOST_FILES: usize = 1_000;
 const DEEPEST: usize = 16;
 
-/// The workflows of the workspace, then those of the user, with what the settings `localWorkflowToggles` and
-/// `globalWorkflowToggles` say of them; blocking.
-pub fn known(cwd: &Path, home: &Path, settings: &Settings) -> Vec<Workflow> {
-    let toggles = |key: &str| settings.other.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut workflows = synchronised(&toggles("localWorkflowToggles"), &cwd.join(FOLDER));
-    workflows.extend(synchronised(&toggles("globalWorkflowToggles"), &home.join(FOLDER)));
+/// The workflows of the workspace, then those of the user, with what the user has said of them; blocking.
+pub fn known(cwd: &Path, home: &Path, toggles: &Toggles) -> Vec<Workflow> {
+    let mut workflows = synchronised(&toggles.local_workflows, &cwd.join(FOLDER));
+    workflows.extend(synchronised(&toggles.global_workflows, &home.join(FOLDER)));
     workflows
 }
 
@@ -84,8 +82,8 @@ mod tests {
         std::os::unix::fs::symlink(root.path(), at("loop")).expect("linked");
         let key = |name: &str| at(name).to_string_lossy().into_owned();
         let toggles = json!({key("gone.md"): true, key("deep/c.md"): false});
-        let settings: Settings = serde_json::from_value(json!({"localWorkflowToggles": toggles})).expect("settings");
-        let known = known(root.path(), Path::new("/nowhere"), &settings);
+        let local_workflows = toggles.as_object().cloned().expect("a map");
+        let known = known(root.path(), Path::new("/nowhere"), &Toggles { local_workflows, ..Toggles::default() });
         let rows: Vec<(PathBuf, bool)> = known.into_iter().map(|workflow| (workflow.path, workflow.enabled)).collect();
         assert_eq!(rows, [(at("deep/c.md"), false), (at("a.md"), true), (at("b.md"), true)]);
         let file = synchronised(&Map::new(), &at("a.md"));

@@ -72,7 +72,7 @@ pub fn parse_mentions(input: &Value) -> Outcome {
 }
 
 /// A host with a browser that knows every page whose address does not say otherwise.
-struct Pages;
+pub struct Pages;
 
 #[async_trait]
 impl TaskHost for Pages {

@@ -1,5 +1,7 @@
 //! `prompt_structure`: line skeletons of everything the model is told. One file a subject; `skeleton` compares.
 
+mod disk;
+mod instructions;
 mod skeleton;
 mod system;
 
@@ -21,6 +23,9 @@ fn run(input: &Value) -> Outcome {
         "modes_section" => system::modes_section(input),
         "mcp_section" => system::mcp_section(input),
         "mode_details" => system::mode_details(input),
+        "custom_instructions" => instructions::instructions(input),
+        "user_message" => instructions::user_message(input),
+        "run_slash_command" => instructions::run_slash_command(input),
         other => Outcome::Missing(other.to_owned()),
     }
 }

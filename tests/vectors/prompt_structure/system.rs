@@ -4,6 +4,7 @@ use lapce_ai::engine::surroundings;
 use lapce_ai::prompt::instructions::{Instructions, custom_instructions, language_of_locale};
 use lapce_ai::prompt::mcp::{self, Server};
 use lapce_ai::prompt::modes as words;
+use lapce_ai::prompt::override_file::Variables;
 use lapce_ai::prompt::selection::{self, Conditions};
 use lapce_ai::prompt::system::{self, DiffForm, Section, SystemInputs};
 use lapce_ai::prompt::text::Texts;
@@ -12,6 +13,8 @@ use lapce_ai::settings::modes::{self, DEFAULT_MODE, GroupEntry, Mode};
 use lapce_ai::settings::{Settings, fast_apply};
 use serde_json::{Map, Value, json};
 
+use super::disk::Disk;
+use super::instructions::{self, Read};
 use super::lines;
 use crate::support::Outcome;
 
@@ -112,7 +115,7 @@ impl<'a> World<'a> {
     }
 
     /// Gives `use_inputs` the inputs of the prompt, `mcp` as its servers.
-    fn with<T>(&self, rules: &[String], mcp: Option<&[Server]>, run: impl FnOnce(&Texts, &SystemInputs<'_>) -> T) -> T {
+    fn with<T>(&self, read: &Read, mcp: Option<&[Server]>, run: impl FnOnce(&Texts, &SystemInputs<'_>) -> T) -> T {
         let texts = Texts::builtin();
         let words = words::for_prompt(&texts, &self.mode(), &self.overrides);
         let cached = self.input["state_custom_modes"].as_array().unwrap_or(&self.custom);
@@ -139,21 +142,31 @@ impl<'a> World<'a> {
             new_task_todos: settings["new_task_require_todos"] == true,
             language: self.language(),
             global_instructions: self.input["global_instructions"].as_str().unwrap_or(""),
-            rules,
+            rules: &read.rules,
+            own_prompt: read.own_prompt.as_deref(),
         };
         run(&texts, &inputs)
     }
 
     fn whole(&self) -> Outcome {
-        if self.input["files"].as_object().is_some_and(|files| !files.is_empty()) {
-            let _ = self.use_agent_rules;
-            return Outcome::Missing("rule files".into());
-        }
-        let sections = self.with(&[], self.mcp(), |texts, inputs| system::sections(texts, inputs)).unwrap();
+        let (disk, mode) = (Disk::of(self.input), self.mode().slug);
+        let variables = Variables {
+            workspace: self.cwd(),
+            mode: &mode,
+            language: self.language(),
+            shell: self.input["host"]["shell"].as_str().unwrap_or("/bin/bash"),
+            operating_system: "Linux",
+        };
+        let read = match instructions::read(&disk, self.input, &mode, self.use_agent_rules, Some(&variables)) {
+            Ok(read) => read,
+            Err(error) => return instructions::threw(&error),
+        };
+        let sections = self.with(&read, self.mcp(), |texts, inputs| system::sections(texts, inputs)).unwrap();
         let text = system::joined(&sections);
         let shown: Vec<&str> =
             sections.iter().filter(|(_, text)| !text.is_empty()).map(|(part, _)| code(*part)).collect();
-        json!({"lines": lines(&text), "sections": shown, "tools": tool_names(&self.tools())}).into()
+        let tools = if read.own_prompt.is_some() { Vec::new() } else { self.tools() };
+        json!({"lines": lines(&text), "sections": shown, "tools": tool_names(&tools)}).into()
     }
 }
 
@@ -161,6 +174,7 @@ impl<'a> World<'a> {
 fn code(part: Section) -> &'static str {
     match part {
         Section::Role => "role",
+        Section::OwnPrompt => "override",
         Section::Markdown => "sys.md",
         Section::ToolUse => "sys.tool",
         Section::Tools => "sys.catalogue",
@@ -209,7 +223,9 @@ pub fn preview(input: &Value) -> Outcome {
 
 pub fn tool_descriptions(input: &Value) -> Outcome {
     let world = World::of(input);
-    let text = world.with(&[], world.mcp(), |texts, inputs| system::section(texts, inputs, Section::Tools)).unwrap();
+    let text = world
+        .with(&Read::default(), world.mcp(), |texts, inputs| system::section(texts, inputs, Section::Tools))
+        .unwrap();
     json!({"lines": lines(&text), "tools": tool_names(&world.tools())}).into()
 }
 
@@ -239,23 +255,26 @@ pub fn mcp_section(input: &Value) -> Outcome {
 
 fn alone(input: &Value, part: Section) -> Outcome {
     let world = World::of(input);
-    let text = world.with(&[], world.servers.as_deref(), |texts, inputs| system::section(texts, inputs, part)).unwrap();
+    let text = world
+        .with(&Read::default(), world.servers.as_deref(), |texts, inputs| system::section(texts, inputs, part))
+        .unwrap();
     json!({"lines": lines(&text)}).into()
 }
 
 pub fn mode_details(input: &Value) -> Outcome {
     let world = World::of(input);
-    if input["files"].as_object().is_some_and(|files| !files.is_empty()) {
-        return Outcome::Missing("rule files".into());
-    }
     let texts = Texts::builtin();
     let slug = input["mode"].as_str().unwrap_or(DEFAULT_MODE);
     let (mode, words) = words::details(&texts, slug, &world.custom, &world.overrides).expect("a first mode");
+    let rules = match instructions::of_details(&Disk::of(input), input, slug) {
+        Ok(rules) => rules,
+        Err(error) => return instructions::threw(&error),
+    };
     let instructions = Instructions {
         language: input["language"].as_str().unwrap_or(""),
         global: input["global_instructions"].as_str().unwrap_or(""),
         mode: &words.instructions,
-        rules: &[],
+        rules: &rules,
     };
     let instructions =
         if input["with_cwd"] == true { custom_instructions(&texts, &instructions) } else { words.instructions };
