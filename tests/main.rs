@@ -81,6 +81,8 @@ mod serve_security;
 #[cfg(unix)]
 #[path = "cases/served.rs"]
 mod served;
+#[path = "cases/settings_kept.rs"]
+mod settings_kept;
 #[path = "cases/slow_host.rs"]
 mod slow_host;
 #[path = "cases/structure.rs"]

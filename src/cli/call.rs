@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Failure;
 use crate::engine::{ClientOptions, Engine, EngineOptions};
-use crate::protocol::event::Event;
+use crate::protocol::event::{Event, RequestFailed};
 use crate::protocol::request::Request;
 
 /// Opens an engine with these settings, submits the request and gives its result.
@@ -21,13 +21,21 @@ pub fn call(settings: Map<String, Value>, request: &Value) -> Result<Value, Fail
             Some(received) if received.about != id.raw() => {}
             Some(received) => match received.event {
                 Event::RequestDone(done) => break done.result.value(),
-                Event::RequestFailed(failed) => return Err(failed.message.into()),
+                Event::RequestFailed(failed) => return Err(worded(&failed).into()),
                 _ => {}
             },
         }
     };
     engine.close(Duration::from_secs(1));
     Ok(result)
+}
+
+/// A failure with its place; of a setting its name is enough.
+fn worded(failed: &RequestFailed) -> String {
+    match failed.place.as_deref().and_then(|place| place.strip_prefix("settings.set.values.")) {
+        Some(setting) => format!("{setting}: {}", failed.message),
+        None => failed.message.clone(),
+    }
 }
 
 /// The settings of a JSON file; none without a file.

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A command line program prints.
 
 mod call;
+mod config;
 mod info;
 mod models;
 mod prompt;
@@ -39,6 +40,8 @@ enum Command {
     Models(models::Models),
     /// Show the system prompt of a mode, its sections and tools.
     Prompt(prompt::Prompt),
+    /// Show, keep, import and export settings.
+    Config(config::Config),
     /// Print the JSON schema of requests, events or settings.
     Schema(schema::Schema),
 }
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Providers(providers) => providers.execute(),
         Command::Models(models) => models.execute(),
         Command::Prompt(prompt) => prompt.execute(),
+        Command::Config(config) => config.execute(),
         Command::Schema(schema) => schema.execute(),
     };
     match outcome {

@@ -1,6 +1,6 @@
 //! What all parts of an engine share: clients, sessions, settings, and the services that sessions get.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -26,6 +26,7 @@ use super::router::Connection;
 use super::rule_files::RuleFiles;
 use super::session_host::{Numbers, SessionHost};
 use super::settings::{self, EngineSettings, SessionSettings, SettingsError};
+use super::stored::StoredSettings;
 use super::surroundings;
 use crate::edit::disk::DiskEditor;
 use crate::edit::view::Editor;
@@ -43,6 +44,8 @@ use crate::workspace::watching::SystemWatch;
 
 /// Sessions an engine runs at once.
 pub const SESSION_LIMIT: usize = 4096;
+/// Things about settings that hosts are told.
+const TOLD_LIMIT: usize = 1024;
 
 /// One engine.
 pub struct Core {
@@ -52,6 +55,8 @@ pub struct Core {
     pub keeper: Option<Keeper>,
     /// Settings that sessions start from.
     pub settings: Arc<EngineSettings>,
+    /// Settings on disk.
+    pub stored: StoredSettings,
     /// Questions to hosts that wait.
     pub host_requests: Arc<HostRequests>,
     /// Known tasks.
@@ -79,6 +84,8 @@ pub struct Core {
     next_pair: AtomicU64,
     next_session: AtomicU32,
     closed: AtomicBool,
+    /// What hosts were told of settings, once and for all.
+    told: Mutex<BTreeSet<String>>,
     /// What the first client is to be told.
     untold: Mutex<Vec<Event>>,
     /// Cancelled by a request to end the process, when the engine has one of its own.
@@ -199,6 +206,7 @@ impl Core {
                 generation,
                 keeper,
                 settings: Arc::new(settings),
+                stored: StoredSettings::new(&storage),
                 host_requests: Arc::default(),
                 history,
                 storage,
@@ -218,6 +226,7 @@ impl Core {
                 next_pair: AtomicU64::new(surroundings::now_ns() / 1000),
                 next_session: AtomicU32::new(1),
                 closed: AtomicBool::new(false),
+                told: Mutex::default(),
                 untold: Mutex::default(),
                 shutdown: OnceLock::new(),
                 ended: Notify::new(),
@@ -262,6 +271,17 @@ impl Core {
             return;
         }
         clients.iter().for_each(|client| client.channel.send(0, event.clone()));
+    }
+
+    /// Whether hosts were told this.
+    pub fn told(&self, words: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).contains(words)
+    }
+
+    /// Whether hosts are to be told this: the first time. What would be too much to remember is not told.
+    pub fn tell_once(&self, words: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < TOLD_LIMIT && told.insert(words.to_owned())
     }
 
     /// Connects a client: it gets back its sessions, and from then on what happens in them. `seen` is the last sequence it got

@@ -10,6 +10,7 @@ mod channel;
 mod checkpoints;
 mod client;
 mod completion;
+mod configuration;
 mod core;
 mod history;
 mod host_editor;
@@ -33,6 +34,7 @@ pub mod serve;
 mod session_host;
 mod settings;
 mod stats;
+mod stored;
 pub mod surroundings;
 mod tasks;
 
@@ -75,7 +77,7 @@ pub struct CloseReport {
 }
 
 impl Engine {
-    /// Opens an engine: threads are started, nothing is read from disk or network.
+    /// Opens an engine: threads are started and the settings of its storage are read, nothing else of disk or network.
     ///
     /// # Errors
     /// A wrong setting, or an operating system that refuses threads.
@@ -105,6 +107,7 @@ impl Engine {
         let storage = options.storage.unwrap_or_else(|| surroundings::default_storage(&home));
         let handle = runtime.handle().clone();
         let core = Core::new(generation, keeper(handle.clone()), settings, storage, home, handle);
+        configuration::open(&core);
         Ok(Engine { core, runtime: Mutex::new(Some(runtime)) })
     }
 

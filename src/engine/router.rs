@@ -14,7 +14,7 @@ use super::core::{Core, SESSION_LIMIT, Session};
 use super::journal::Entry;
 use super::link::{Detached, Link};
 use super::session_host::AskState;
-use super::{changes, checkpoints, completion, settings, tasks};
+use super::{changes, checkpoints, completion, configuration, settings, tasks};
 use crate::protocol::event::{Event, RequestDone, RequestFailed};
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::ids::SessionId;
@@ -217,8 +217,19 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         Request::EngineShutdown(_) if core.owns_process() => Ok(Value::Null).into(),
         Request::EngineShutdown(_) => not_supported("engine.shutdown").into(),
         Request::SettingsGet(get) => settings_get(core, client, &get).into(),
+        Request::SettingsSet(set) if set.save => {
+            later(core, move |core| configuration::save(core, object(Some(&set.values), "settings.set.values")?))
+        }
         Request::SettingsSet(set) => settings_set(core, client, &set).into(),
         Request::SettingsSchema(_) => Ok(json!({"schema": schema::json_schema()})).into(),
+        Request::SettingsImport(import) => later(core, move |core| configuration::import_request(core, &import)),
+        Request::SettingsExport(export) => later(core, move |core| configuration::export(core, &export)),
+        Request::SettingsReset(_) => later(core, configuration::reset),
+        Request::ProfileList(_) => later(core, configuration::profile_list),
+        Request::ProfileGet(get) => later(core, move |core| configuration::profile_get(core, &get)),
+        Request::ProfileSet(set) => later(core, move |core| configuration::profile_set(core, &set)),
+        Request::ProfileDelete(delete) => later(core, move |core| configuration::profile_delete(core, &delete)),
+        Request::ProfileActivate(activate) => later(core, move |core| configuration::profile_activate(core, &activate)),
         Request::ProviderList(_) => Ok(super::providers::list(core)).into(),
         Request::ProviderTest(test) => Execution::Later(Box::pin(super::providers::test(core.clone(), test))),
         Request::ModelList(list) => Execution::Later(Box::pin(super::providers::models(core.clone(), list))),
@@ -524,15 +535,18 @@ fn settings_get(core: &Core, client: &Attachment, get: &request::SettingsGet) ->
 }
 
 fn settings_set(core: &Core, client: &Attachment, set: &request::SettingsSet) -> Outcome {
-    let values = object(Some(&set.values), "settings.set.values")?.into();
+    let values = object(Some(&set.values), "settings.set.values")?;
+    let names: Vec<String> = values.keys().cloned().collect();
+    let values = values.into();
     match set.session {
-        None => core.settings.set(values),
+        None => core.settings.set(values).inspect(|()| configuration::announce_changed(core, names.clone())),
         Some(id) => {
             let session = core.session(id, client).ok_or_else(|| stale("session"))?;
             session.settings.set(values)
         }
     }
     .map_err(|error| setting_refused(&error, "settings.set.values"))?;
+    configuration::tell_unknown(core, names);
     Ok(Value::Null)
 }
 

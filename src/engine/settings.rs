@@ -1,11 +1,12 @@
 //! Settings in force: those of the engine, and per session what differs from them.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use serde_json::{Map, Value};
 
 use crate::settings::modes::DEFAULT_MODE;
-use crate::settings::secrets::{self, Secrets, blot};
+use crate::settings::secrets::{self, PROFILES_KEY, Secrets, blot};
 use crate::settings::{Settings, profiles, schema};
 use crate::task::host::SettingsSource;
 
@@ -59,6 +60,24 @@ impl Values {
         self
     }
 
+    /// These without a profile in force, and without what one brings.
+    fn without_profiles(self) -> Values {
+        let mut values = self.without_profile();
+        values.plain.retain(|key, _| ![PROFILE_IN_FORCE, MODE_PROFILES].contains(&key.as_str()));
+        values
+    }
+
+    /// The keys that have other values than there.
+    fn differing(&self, other: &Values) -> Vec<String> {
+        let plain =
+            self.plain.iter().filter(|(key, value)| other.plain.get(*key) != Some(*value)).map(|(key, _)| key.as_str());
+        let gone = other.plain.keys().filter(|key| !self.plain.contains_key(*key)).map(String::as_str);
+        let secrets = self.secrets.keys().chain(other.secrets.keys());
+        let secrets = secrets.filter(|key| self.secrets.expose(key) != other.secrets.expose(key));
+        let keys: BTreeSet<&str> = plain.chain(gone).chain(secrets).collect();
+        keys.into_iter().map(str::to_owned).collect()
+    }
+
     /// The settings of the profile that is chosen here; `None` when none is chosen, or it is not there.
     fn profile(&self) -> Option<Values> {
         let name = self.plain.get(PROFILE_IN_FORCE)?.as_str()?;
@@ -87,8 +106,24 @@ pub struct EngineSettings {
 
 #[derive(Clone)]
 struct Layer {
+    /// What is kept on disk.
+    stored: Values,
+    /// What the host gave.
+    host: Values,
+    /// The host's over what is kept.
     values: Values,
     settings: Arc<Settings>,
+}
+
+impl Layer {
+    fn new(stored: Values, host: Values) -> Result<Layer, SettingsError> {
+        // A host that names a provider or brings profiles speaks for all of it: nothing stored is mixed with its keys.
+        let speaks = host.plain.contains_key("apiProvider") || host.secrets.expose(PROFILES_KEY).is_some();
+        let below = if speaks { stored.clone().without_profiles() } else { stored.clone() };
+        let values = below.with(host.clone());
+        let settings = Arc::new(read(&over(values.clone(), Values::default()))?);
+        Ok(Layer { stored, host, values, settings })
+    }
 }
 
 impl EngineSettings {
@@ -97,8 +132,7 @@ impl EngineSettings {
     /// # Errors
     /// The first value of a wrong type, by key.
     pub fn new(values: Values) -> Result<EngineSettings, SettingsError> {
-        let settings = Arc::new(read(&over(values.clone(), Values::default()))?);
-        Ok(EngineSettings { current: RwLock::new(Layer { values, settings }) })
+        Ok(EngineSettings { current: RwLock::new(Layer::new(Values::default(), values)?) })
     }
 
     /// Settings now.
@@ -111,11 +145,59 @@ impl EngineSettings {
     /// # Errors
     /// The first value of a wrong type; then nothing is changed.
     pub fn set(&self, changes: Values) -> Result<(), SettingsError> {
-        let mut layer = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let values = layer.values.clone().with(changes);
-        let settings = Arc::new(read(&over(values.clone(), Values::default()))?);
-        *layer = Layer { values, settings };
+        let mut layer = self.layer_mut();
+        *layer = Layer::new(layer.stored.clone(), layer.host.clone().with(changes))?;
         Ok(())
+    }
+
+    /// Replaces what is kept on disk, under what the host gave. Gives the keys whose values are others now.
+    ///
+    /// # Errors
+    /// A value of a wrong type; then nothing is changed.
+    pub fn set_stored(&self, stored: Values) -> Result<Vec<String>, SettingsError> {
+        let mut layer = self.layer_mut();
+        let next = Layer::new(stored, layer.host.clone())?;
+        let changed = next.values.differing(&layer.values);
+        *layer = next;
+        Ok(changed)
+    }
+
+    /// Takes these back from what the host gave, so that what is kept counts.
+    pub fn forget(&self, keys: &[String]) {
+        self.replace_host(|host| {
+            host.plain.retain(|key, _| !keys.contains(key));
+            host.secrets.retain(|key, _| !keys.iter().any(|gone| gone == key));
+        });
+    }
+
+    /// Takes back what the host gave of a profile, so that the stored one counts.
+    pub fn forget_profile(&self) {
+        self.replace_host(|host| {
+            *host = std::mem::take(host).without_profile();
+            host.plain.retain(|key, _| ![PROFILE_IN_FORCE, MODE_PROFILES].contains(&key.as_str()));
+            host.secrets.retain(|key, _| key != PROFILES_KEY);
+        });
+    }
+
+    /// All values in force, secrets in clear: for an export.
+    pub fn everything(&self) -> Map<String, Value> {
+        let Values { plain, secrets } = self.layer().values;
+        let clear = secrets.keys().filter_map(|key| Some((key.to_owned(), secrets.expose(key)?.clone())));
+        clear.chain(plain).collect()
+    }
+
+    fn replace_host(&self, change: impl FnOnce(&mut Values)) {
+        let mut layer = self.layer_mut();
+        let mut host = layer.host.clone();
+        change(&mut host);
+        // Less of what was right alone and together; should it be wrong all the same, it stays.
+        if let Ok(next) = Layer::new(layer.stored.clone(), host) {
+            *layer = next;
+        }
+    }
+
+    fn layer_mut(&self) -> RwLockWriteGuard<'_, Layer> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn layer(&self) -> Layer {

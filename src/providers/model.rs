@@ -1,31 +1,6 @@
 //! Which model a profile names (spec 07 §1.5).
 
-use serde_json::{Map, Value};
-
-/// Option keys that may name the model, in the order they are looked at.
-const MODEL_ID_KEYS: [&str; 15] = [
-    "apiModelId",
-    "glamaModelId",
-    "openRouterModelId",
-    "openAiModelId",
-    "ollamaModelId",
-    "lmStudioModelId",
-    "lmStudioDraftModelId",
-    "unboundModelId",
-    "requestyModelId",
-    "litellmModelId",
-    "huggingFaceModelId",
-    "ioIntelligenceModelId",
-    "vercelAiGatewayModelId",
-    "deepInfraModelId",
-    "kilocodeModel",
-];
-
-/// The model id of a profile: the first non-empty one of the known keys, whatever the provider (spec 07 §1.5). A key left
-/// over from another provider can win; the specification keeps that.
-pub fn model_id_of(options: &Map<String, Value>) -> Option<&str> {
-    MODEL_ID_KEYS.iter().find_map(|key| options.get(*key).and_then(Value::as_str).filter(|id| !id.is_empty()))
-}
+pub use crate::settings::profiles::model_id as model_id_of;
 
 /// Which family of APIs a provider belongs to; decides how context tokens are counted (spec 07 §1.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +55,8 @@ pub fn router_name(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::*;
     use serde_json::json;
 

@@ -1,11 +1,39 @@
 //! Provider profiles (spec 04 §5): `apiConfigs` holds them by name, `currentApiConfigName` names the one in force, `modeApiConfigs`
 //! gives the id of the one that each mode was last used with.
 
+mod migrate;
+pub mod store;
+
 use serde_json::{Map, Value};
 
 use super::Settings;
 use super::schema::{Scope, is_of_profile, schema};
 use super::secrets::{PROFILES_KEY, Secrets, is_secret};
+
+/// Option keys that may name the model, in the order they are looked at.
+const MODEL_ID_KEYS: [&str; 15] = [
+    "apiModelId",
+    "glamaModelId",
+    "openRouterModelId",
+    "openAiModelId",
+    "ollamaModelId",
+    "lmStudioModelId",
+    "lmStudioDraftModelId",
+    "unboundModelId",
+    "requestyModelId",
+    "litellmModelId",
+    "huggingFaceModelId",
+    "ioIntelligenceModelId",
+    "vercelAiGatewayModelId",
+    "deepInfraModelId",
+    "kilocodeModel",
+];
+
+/// The model id of a profile: the first non-empty one of the known keys, whatever the provider (spec 07 §1.5). A key left
+/// over from another provider can win; the specification keeps that.
+pub fn model_id(options: &Map<String, Value>) -> Option<&str> {
+    MODEL_ID_KEYS.iter().find_map(|key| options.get(*key).and_then(Value::as_str).filter(|id| !id.is_empty()))
+}
 
 /// Whether a profile replaces this value of the settings: keys of another profile must not mix with its own. A switch that is
 /// off stays off (spec 04 §5.5).

@@ -174,7 +174,8 @@ fn each_text<E>(value: &mut Value, change: &mut impl FnMut(&mut String) -> Resul
     }
 }
 
-fn wipe(value: &mut Value) {
+/// Wipes every text of a value.
+pub fn wipe(value: &mut Value) {
     // A text cannot refuse to be wiped.
     let _ = each_text(value, &mut |text| -> Result<(), std::convert::Infallible> {
         text.zeroize();

@@ -96,11 +96,84 @@ records! {
         session: Option<SessionId>,
         /// Object of keys and their new values.
         values: Json,
+        /// Keep them as well, for engines to come; not with a session.
+        #[serde(default)]
+        save: bool,
     }
 
     /// Every setting there is. Result: `{schema}`, a JSON schema.
     #[serde(deny_unknown_fields)]
     SettingsSchema / ArchivedSettingsSchema {}
+
+    /// Imports a settings file, all of it or nothing. Result: `{profiles, current, settings}`, the names of what came.
+    #[serde(deny_unknown_fields)]
+    SettingsImport / ArchivedSettingsImport {
+        /// Absolute path of the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// What stands in it, in its place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<Json>,
+    }
+
+    /// Exports settings and profiles as a settings file. Result: `{settings}`, or `{path}`.
+    #[serde(deny_unknown_fields)]
+    SettingsExport / ArchivedSettingsExport {
+        /// Absolute path of the file to write; absent: into the result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// With keys in clear; into a file alone.
+        #[serde(default)]
+        secrets: bool,
+    }
+
+    /// Forgets settings and profiles that are kept.
+    #[serde(deny_unknown_fields)]
+    SettingsReset / ArchivedSettingsReset {}
+
+    /// The profiles that are kept. Result: `{profiles: [{id, name, apiProvider?, modelId?}], current, modes, left_out, problems}`.
+    #[serde(deny_unknown_fields)]
+    ProfileList / ArchivedProfileList {}
+
+    /// A profile. Result: `{name, id, settings}`; keys that hold a secret show `(set)`.
+    #[serde(deny_unknown_fields)]
+    ProfileGet / ArchivedProfileGet {
+        /// Its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Its id, in place of the name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+    }
+
+    /// Keeps a profile under a name, in place of an earlier one. Result: `{id}`.
+    #[serde(deny_unknown_fields)]
+    ProfileSet / ArchivedProfileSet {
+        /// Its name.
+        name: String,
+        /// Object of its settings, all of them; a secret that says `(set)` stays what it was.
+        settings: Json,
+        /// Put it in force.
+        #[serde(default)]
+        activate: bool,
+    }
+
+    /// Deletes a profile; the last one stays.
+    #[serde(deny_unknown_fields)]
+    ProfileDelete / ArchivedProfileDelete {
+        /// Its name.
+        name: String,
+    }
+
+    /// Puts a profile in force.
+    #[serde(deny_unknown_fields)]
+    ProfileActivate / ArchivedProfileActivate {
+        /// Its name.
+        name: String,
+        /// Slug of the mode that remembers it; absent: the mode in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<String>,
+    }
 
     /// Puts a secret into the system's keyring, where a setting `${keyring:NAME}` finds it.
     #[serde(deny_unknown_fields)]

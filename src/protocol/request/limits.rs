@@ -28,8 +28,12 @@ checked! {
     EngineStats {}
     EngineShutdown {}
     SettingsGet { session: any, keys: names, }
-    SettingsSet { session: any, values: object, }
     SettingsSchema {}
+    SettingsReset {}
+    ProfileList {}
+    ProfileSet { name: name, settings: object, activate: any, }
+    ProfileDelete { name: name, }
+    ProfileActivate { name: name, mode: name, }
     SecretSet { name: name, value: secret, }
     SecretDelete { name: name, }
     TaskStart {
@@ -62,6 +66,44 @@ checked! {
     CheckpointRestore { session: any, checkpoint: name, mode: any, }
     CheckpointUndo { session: any, }
     Unbuilt { fields: object, }
+}
+
+impl Checked for SettingsSet {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.save && self.session.is_some() {
+            return Err(RequestError::new(place, "`save` is not for a `session`"));
+        }
+        object(&self.values, &|| format!("{place}.values"))
+    }
+}
+
+impl Checked for SettingsImport {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.path.is_some() == self.settings.is_some() {
+            return Err(RequestError::new(place, "needs either `path` or `settings`"));
+        }
+        path(&self.path, &|| format!("{place}.path"))?;
+        object(&self.settings, &|| format!("{place}.settings"))
+    }
+}
+
+impl Checked for SettingsExport {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.secrets && self.path.is_none() {
+            return Err(RequestError::new(place, "`secrets` needs `path`: keys go into no answer"));
+        }
+        path(&self.path, &|| format!("{place}.path"))
+    }
+}
+
+impl Checked for ProfileGet {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.name.is_some() == self.id.is_some() {
+            return Err(RequestError::new(place, "needs either `name` or `id`"));
+        }
+        name(&self.name, &|| format!("{place}.name"))?;
+        name(&self.id, &|| format!("{place}.id"))
+    }
 }
 
 impl Checked for CheckpointList {

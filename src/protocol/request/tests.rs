@@ -179,7 +179,7 @@ fn kinds_have_distinct_names_and_numbers() {
 fn every_form_round_trips() {
     let texts = [
         r#"{"type":"engine.info"}"#,
-        r#"{"type":"settings.set","values":{"alwaysAllowWrite":true,"list":[1,null]}}"#,
+        r#"{"type":"settings.set","values":{"alwaysAllowWrite":true,"list":[1,null]},"save":false}"#,
         r#"{"type":"task.start","workspace":"/w","text":"do","images":["data:image/png;base64,AA=="],"mode":"code","settings":{"a":1},"todos":"- [ ] a","dry_run":true}"#,
         r#"{"type":"task.respond","ask":4294967297,"response":"message","text":"Grüße"}"#,
         r#"{"type":"host.respond","host_request":9,"result":{"text":""}}"#,

@@ -1,0 +1,348 @@
+//! Settings on disk, in `settings/` of the engine's storage: `settings.json`, an object of settings, and `profiles.json`, the store of
+//! profiles. Both may hold keys and are for the user alone. What cannot be read is told and never written over.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value};
+
+use super::surroundings;
+use crate::settings::profiles::store::{ProfileStore, Reading, StoreError, new_id};
+use crate::settings::schema::{self, line_of};
+use crate::settings::transfer;
+use crate::workspace::write::write_atomic;
+
+/// Largest file that is read.
+const SIZE_LIMIT: u64 = 16 << 20;
+/// The user's settings.
+const SETTINGS_FILE: &str = "settings.json";
+/// The store of profiles.
+const PROFILES_FILE: &str = "profiles.json";
+
+/// The files of one engine. Changes are made one after the other, each on what the file then holds.
+pub struct StoredSettings {
+    folder: PathBuf,
+    changing: Mutex<()>,
+}
+
+/// What the files hold that can be used.
+pub struct Found {
+    /// Settings.
+    pub settings: Map<String, Value>,
+    /// Profiles; `None`: there is no store yet, or it cannot be read.
+    pub profiles: Option<ProfileStore>,
+    /// What is wrong, with file and line.
+    pub problems: Vec<String>,
+}
+
+/// Files that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// By its content.
+    #[error("{file}: {error}")]
+    Damaged {
+        /// Which.
+        file: String,
+        /// Where and what.
+        error: StoreError,
+    },
+    /// By the system.
+    #[error("{file}: {cause}")]
+    System {
+        /// Which.
+        file: String,
+        /// What it said.
+        cause: io::Error,
+    },
+}
+
+impl StoredSettings {
+    /// The files below this storage folder.
+    pub fn new(storage: &Path) -> StoredSettings {
+        StoredSettings { folder: storage.join("settings"), changing: Mutex::default() }
+    }
+
+    /// The file of settings.
+    pub fn settings_file(&self) -> PathBuf {
+        self.folder.join(SETTINGS_FILE)
+    }
+
+    /// The file of profiles.
+    pub fn profiles_file(&self) -> PathBuf {
+        self.folder.join(PROFILES_FILE)
+    }
+
+    /// What the files hold. Values that are wrong are left out and told. `providers` are those of the user's own tables.
+    pub fn load(&self, providers: &[String]) -> Found {
+        let _changing = self.changing();
+        let mut problems = Vec::new();
+        let file = self.settings_file();
+        let mut settings = match read_object(&file) {
+            Ok((settings, text)) => usable(&file, settings, &text, &mut problems),
+            Err(error) => {
+                problems.push(error.to_string());
+                Map::new()
+            }
+        };
+        if !settings.is_empty() {
+            transfer::migrate(&mut settings);
+        }
+        let file = self.profiles_file();
+        let profiles = match read_text(&file) {
+            Ok(text) if text.trim().is_empty() => None,
+            Ok(text) => match read_store(&file, &text, providers) {
+                Ok((mut store, wrong)) => {
+                    problems.extend(wrong);
+                    if store.migrate(&settings) {
+                        // It is made again the next time, if it cannot be kept.
+                        let _ = write(&file, &store.to_value());
+                    }
+                    Some(store)
+                }
+                Err(error) => {
+                    problems.push(error.to_string());
+                    None
+                }
+            },
+            Err(error) => {
+                problems.push(error.to_string());
+                None
+            }
+        };
+        Found { settings, profiles, problems }
+    }
+
+    /// Changes the settings on disk.
+    ///
+    /// # Errors
+    /// The file cannot be read or written; it is as it was.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), StoredError> {
+        let _changing = self.changing();
+        let file = self.settings_file();
+        let (mut settings, _) = read_object(&file)?;
+        transfer::migrate(&mut settings);
+        change(&mut settings);
+        write(&file, &Value::Object(settings))
+    }
+
+    /// The store of profiles; a fresh one when there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn profiles(&self, providers: &[String]) -> Result<(ProfileStore, Vec<String>), StoredError> {
+        let _changing = self.changing();
+        let file = self.profiles_file();
+        read_store(&file, &read_text(&file)?, providers)
+    }
+
+    /// Changes the store of profiles. A change that is refused leaves it as it was.
+    ///
+    /// # Errors
+    /// The file cannot be read or written. Inside: what the change says.
+    pub fn change_profiles<T, E>(
+        &self,
+        providers: &[String],
+        change: impl FnOnce(&mut ProfileStore, Reading<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoredError> {
+        let _changing = self.changing();
+        let file = self.profiles_file();
+        let (mut store, _) = read_store(&file, &read_text(&file)?, providers)?;
+        let done = change(&mut store, Reading { providers, new_id: &fresh_id });
+        if done.is_ok() {
+            write(&file, &store.to_value())?;
+        }
+        Ok(done)
+    }
+
+    /// Empties both.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn reset(&self) -> Result<(), StoredError> {
+        let _changing = self.changing();
+        for file in [self.settings_file(), self.profiles_file()] {
+            match fs::remove_file(&file) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(system(&file, cause)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An id for a profile.
+pub fn fresh_id() -> String {
+    new_id(surroundings::random())
+}
+
+/// The settings of a file that are what they should be; the others are told.
+fn usable(file: &Path, mut settings: Map<String, Value>, text: &str, problems: &mut Vec<String>) -> Map<String, Value> {
+    for problem in schema::check(&settings) {
+        let line = line_of(text, &problem.path);
+        problems.push(format!("{}:{line}: {problem}", file.display()));
+        if let Some(name) = problem.path.first() {
+            settings.shift_remove(name);
+        }
+    }
+    settings
+}
+
+fn read_store(file: &Path, text: &str, providers: &[String]) -> Result<(ProfileStore, Vec<String>), StoredError> {
+    let (store, problems) = ProfileStore::read(text, Reading { providers, new_id: &fresh_id })
+        .map_err(|error| StoredError::Damaged { file: file.display().to_string(), error })?;
+    let told = problems.iter().map(|problem| {
+        format!("{}:{}: {problem}; this profile is left out", file.display(), line_of(text, &problem.path))
+    });
+    Ok((store, told.collect()))
+}
+
+/// A JSON object, with its text. An absent or empty file is an empty one.
+fn read_object(file: &Path) -> Result<(Map<String, Value>, String), StoredError> {
+    let text = read_text(file)?;
+    if text.trim().is_empty() {
+        return Ok((Map::new(), text));
+    }
+    let damaged =
+        |line, message| StoredError::Damaged { file: file.display().to_string(), error: StoreError { line, message } };
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(settings)) => Ok((settings, text)),
+        Ok(_) => Err(damaged(1, "must be an object".to_owned())),
+        Err(error) => {
+            let message = error.to_string();
+            Err(damaged(error.line(), message.split(" at line ").next().unwrap_or_default().to_owned()))
+        }
+    }
+}
+
+/// A text; empty for a file that is not there.
+pub fn read_text(file: &Path) -> Result<String, StoredError> {
+    let opened = match fs::File::open(file) {
+        Ok(opened) => opened,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(cause) => return Err(system(file, cause)),
+    };
+    let mut text = String::new();
+    opened.take(SIZE_LIMIT).read_to_string(&mut text).map_err(|cause| system(file, cause))?;
+    Ok(text)
+}
+
+/// Writes a file for the user alone, whole.
+pub fn write(file: &Path, value: &Value) -> Result<(), StoredError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| system(file, error.into()))? + "\n";
+    write_private(file, text.as_bytes()).map_err(|cause| system(file, cause))
+}
+
+/// Replaces a file whole; only the user may read it, from its first byte on.
+pub fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let existing = options.open(file)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        existing.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    drop(existing);
+    // What replaces the file has its permissions from the beginning.
+    write_atomic(file, content)
+}
+
+fn system(file: &Path, cause: io::Error) -> StoredError {
+    StoredError::System { file: file.display().to_string(), cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::settings::profiles::store::{ProfileError, Which};
+
+    fn stored() -> (tempfile::TempDir, StoredSettings) {
+        let folder = tempfile::tempdir().unwrap();
+        let stored = StoredSettings::new(folder.path());
+        (folder, stored)
+    }
+
+    #[test]
+    fn what_is_written_is_for_the_user_alone_and_read_again() {
+        let (_folder, stored) = stored();
+        stored.change_settings(|settings| drop(settings.insert("mode".into(), "ask".into()))).unwrap();
+        let saved = stored.change_profiles(&[], |store, with| {
+            let profile = json!({"apiProvider": "xai", "xaiApiKey": "sk-1"});
+            store.save("work", profile.as_object().cloned().unwrap_or_default(), with)
+        });
+        let id = saved.unwrap().unwrap();
+        let found = stored.load(&[]);
+        assert_eq!((found.settings["mode"].as_str(), found.problems), (Some("ask"), vec![]));
+        let profiles = found.profiles.unwrap();
+        assert_eq!(profiles.get(Which::Id(&id)).map(|(name, _)| name), Ok("work"));
+        #[cfg(unix)]
+        for file in [stored.settings_file(), stored.profiles_file()] {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+        }
+        assert_eq!(fs::read_dir(stored.settings_file().parent().unwrap()).unwrap().count(), 2);
+        stored.reset().unwrap();
+        assert!(stored.load(&[]).profiles.is_none());
+    }
+
+    /// parity 04 §9.4: files that cannot be read are told with their line and not written over
+    #[test]
+    fn damaged_files_are_told_and_left_alone() {
+        let (_folder, stored) = stored();
+        fs::create_dir_all(stored.settings_file().parent().unwrap()).unwrap();
+        for (content, line) in [("{\"mode\":\n nonsense", "line 2"), ("[]", "line 1"), ("\u{feff}{}", "line 1")] {
+            fs::write(stored.settings_file(), content).unwrap();
+            fs::write(stored.profiles_file(), content).unwrap();
+            let found = stored.load(&[]);
+            assert!(found.settings.get("mode").is_none() && found.profiles.is_none(), "{content}");
+            assert!(
+                found.problems.len() == 2 && found.problems.iter().all(|problem| problem.contains(line)),
+                "{:?}",
+                found.problems
+            );
+            assert!(stored.change_settings(Map::clear).is_err());
+            assert!(stored.change_profiles(&[], |store, _| store.activate("default", None)).is_err());
+            assert_eq!(fs::read_to_string(stored.settings_file()).unwrap(), content);
+            assert_eq!(fs::read_to_string(stored.profiles_file()).unwrap(), content);
+        }
+        fs::write(stored.settings_file(), b"\xff\xfe").unwrap();
+        assert_eq!(stored.load(&[]).problems.len(), 2);
+    }
+
+    #[test]
+    fn a_wrong_value_is_left_out_told_and_kept() {
+        let (_folder, stored) = stored();
+        fs::create_dir_all(stored.settings_file().parent().unwrap()).unwrap();
+        fs::write(stored.settings_file(), "{\n\"mode\": 5,\n\"language\": \"de\",\n\"unheardOf\": [1]}").unwrap();
+        let found = stored.load(&[]);
+        assert!(found.settings.get("mode").is_none() && found.settings["language"] == "de");
+        assert!(found.problems[0].ends_with("settings.json:2: mode: must be a text"), "{:?}", found.problems);
+        stored.change_settings(|settings| drop(settings.insert("language".into(), "fr".into()))).unwrap();
+        let kept: Value = serde_json::from_str(&fs::read_to_string(stored.settings_file()).unwrap()).unwrap();
+        assert_eq!((&kept["mode"], &kept["language"], &kept["unheardOf"]), (&json!(5), &json!("fr"), &json!([1])));
+    }
+
+    #[test]
+    fn a_refused_change_changes_nothing() {
+        let (_folder, stored) = stored();
+        let refused = stored.change_profiles(&[], |store, _| store.delete("default", None)).unwrap();
+        assert_eq!(refused, Err(ProfileError::Last));
+        assert!(!stored.profiles_file().exists());
+    }
+}
