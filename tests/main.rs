@@ -20,6 +20,8 @@ mod engine_host;
 mod engine_lifecycle;
 #[path = "cases/engine_model.rs"]
 mod engine_model;
+#[path = "cases/engine_prompt.rs"]
+mod engine_prompt;
 #[path = "cases/engine_provider.rs"]
 mod engine_provider;
 #[path = "cases/engine_requests.rs"]

@@ -143,6 +143,7 @@ mod tests {
         assert_eq!(for_prompt(&texts, &modes::find("x", &custom).unwrap(), &over).role, "own");
     }
 
+    /// parity 03 §quirks.7: empty overrides count in the list, and those of custom modes
     /// parity 03 §8.2: an empty override falls back to the first sentence of the role; later lines of a text are indented
     #[test]
     fn the_list_of_modes_takes_every_override() {
@@ -158,6 +159,7 @@ mod tests {
         assert_eq!(text(&over, "debug"), "Hunts");
     }
 
+    /// parity 03 §quirks.11: details of an unknown mode are those of the first
     /// parity 03 §8.3: an unknown slug is the first mode with the overrides of that slug
     #[test]
     fn details_of_an_unknown_mode() {

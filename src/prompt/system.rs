@@ -160,7 +160,8 @@ pub fn sections(texts: &Texts, inputs: &SystemInputs<'_>) -> Result<Vec<(Section
         Some(_) => &[Section::Role, Section::OwnPrompt, Section::CustomInstructions][..],
         None => &Section::ALL,
     };
-    parts.iter().map(|part| Ok((*part, section(texts, inputs, *part)?))).collect()
+    let variables = Variables::new(inputs);
+    parts.iter().map(|part| Ok((*part, assembled(texts, inputs, &variables, *part)?))).collect()
 }
 
 /// One section.
@@ -168,14 +169,22 @@ pub fn sections(texts: &Texts, inputs: &SystemInputs<'_>) -> Result<Vec<(Section
 /// # Errors
 /// A text or layout that a pack has made invalid, by id.
 pub fn section(texts: &Texts, inputs: &SystemInputs<'_>, part: Section) -> Result<String, TextError> {
-    let variables = Variables::new(inputs);
-    let layout = |id: &str| texts.layout(id, &variables);
+    assembled(texts, inputs, &Variables::new(inputs), part)
+}
+
+fn assembled(
+    texts: &Texts,
+    inputs: &SystemInputs<'_>,
+    variables: &Variables<'_>,
+    part: Section,
+) -> Result<String, TextError> {
+    let layout = |id: &str| texts.layout(id, variables);
     match part {
         Section::Role => Ok(inputs.role.to_owned()),
         Section::OwnPrompt => Ok(inputs.own_prompt.unwrap_or_default().to_owned()),
         Section::Markdown => layout("layout.markdown"),
         Section::ToolUse => layout("layout.tool_use"),
-        Section::Tools => catalogue::describe(texts, inputs.tools, inputs.diff, &variables),
+        Section::Tools => catalogue::describe(texts, inputs.tools, inputs.diff, variables),
         Section::Guidelines => layout("layout.guidelines"),
         Section::Mcp => inputs.mcp.map_or(Ok(String::new()), |servers| {
             mcp::section(texts, servers, inputs.mcp_server_creation == Some(true))
@@ -266,90 +275,4 @@ fn posix(path: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ToolName as T;
-
-    const TOOLS: [ToolName; 10] = [
-        T::ReadFile,
-        T::SearchFiles,
-        T::ListFiles,
-        T::ApplyDiff,
-        T::WriteToFile,
-        T::InsertContent,
-        T::SearchAndReplace,
-        T::ExecuteCommand,
-        T::AskFollowupQuestion,
-        T::AttemptCompletion,
-    ];
-
-    fn inputs() -> SystemInputs<'static> {
-        SystemInputs {
-            cwd: "/ws",
-            home: "/h",
-            os: "Linux 6.8",
-            shell: "/bin/bash",
-            role: "You write code.",
-            mode_instructions: "",
-            modes: &[],
-            tools: &TOOLS,
-            built: &TOOLS,
-            diff: Some(DiffForm::Single),
-            fast_apply: false,
-            browser: false,
-            viewport: "900x600",
-            index: false,
-            mcp: None,
-            mcp_server_creation: Some(true),
-            partial_reads: false,
-            max_concurrent_file_reads: 5,
-            new_task_todos: false,
-            language: "en",
-            global_instructions: "",
-            rules: &[],
-            own_prompt: None,
-        }
-    }
-
-    #[test]
-    fn segments_stand_in_order() {
-        let prompt = build(&Texts::builtin(), &inputs()).unwrap();
-        let headings = [
-            "You write code.\n\n====\n\nMARKDOWN RULES\n\n",
-            "\n\n====\n\nTOOL USE\n\n",
-            "\n\n# Tool Use Formatting\n\n",
-            "\n\n# Tools\n\n## read_file\nDescription: ",
-            "\n\n## attempt_completion\n",
-            "\n\n# Tool Use Guidelines\n\n1. ",
-            "\n\n\n\n====\n\nCAPABILITIES\n\n- ",
-            "\n\n====\n\nMODES\n\n- ",
-            "\n\n\n====\n\nRULES\n\n- ",
-            "\n\n====\n\nSYSTEM INFORMATION\n\nOperating System: Linux 6.8\nDefault Shell: /bin/bash\nHome Directory: /h\nCurrent Workspace Directory: /ws\n\n",
-            "\n\n====\n\nOBJECTIVE\n\n",
-            "\n\n\n====\n\nUSER'S CUSTOM INSTRUCTIONS\n\n",
-            "\n\nLanguage Preference:\n",
-        ];
-        let mut from = 0;
-        for heading in headings {
-            let at = prompt[from..].find(heading);
-            assert!(at.is_some(), "{heading:?} is not where it should be in:\n{prompt}");
-            from += at.unwrap_or(0) + 1;
-        }
-        assert!(prompt.len() < 20_000, "{} bytes", prompt.len());
-        assert!(!prompt.contains('⟦') && !prompt.contains("{{"), "{prompt}");
-    }
-
-    #[test]
-    fn variants_follow_the_facts() {
-        let texts = Texts::builtin();
-        let plain = build(&texts, &inputs()).unwrap();
-        assert!(plain.contains("\n4. ") && !plain.contains("codebase_search") && !plain.contains("browser_action"));
-        let rich =
-            build(&texts, &SystemInputs { index: true, browser: true, partial_reads: true, ..inputs() }).unwrap();
-        assert!(
-            rich.contains("codebase_search") && rich.contains("browser_action") && rich.contains("<line_range>1-400")
-        );
-        let without_diff = build(&texts, &SystemInputs { diff: None, ..inputs() }).unwrap();
-        assert!(!without_diff.contains("apply_diff or write_to_file"));
-    }
-}
+mod tests;

@@ -1,0 +1,141 @@
+//! The system prompt: `cargo bench --bench prompt`. `prompt.assemble` is the time in which the prompt of code mode is made of given
+//! facts, with all tools of the catalogue; `prompt.first_request` the size of what a task in a small workspace sends first:
+//! system prompt and first message.
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
+
+mod measure;
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lapce_ai::engine::{Client, ClientOptions, Engine, EngineOptions};
+use lapce_ai::prompt::modes as words;
+use lapce_ai::prompt::selection::{self, Conditions};
+use lapce_ai::prompt::system::{self, DiffForm, SystemInputs};
+use lapce_ai::prompt::text::Texts;
+use lapce_ai::protocol::event::Event;
+use lapce_ai::protocol::request::Request;
+use lapce_ai::protocol::tool::ToolName;
+use lapce_ai::settings::modes;
+use serde_json::{Map, Value, json};
+
+/// Prompts made in a round.
+const PROMPTS: u32 = 100;
+
+fn main() {
+    measure::load();
+    println!("# bound prompt.assemble_us 2000 us");
+    assemble();
+    println!("# bound prompt.first_request_kb 20 kB");
+    println!("figure prompt.first_request_kb {:.3} kB", first_request() as f64 / 1e3);
+    measure::load();
+}
+
+fn assemble() {
+    let texts = Texts::builtin();
+    let mode = modes::find("code", &[]).unwrap();
+    let conditions = Conditions {
+        diff: true,
+        index: false,
+        fast_apply: false,
+        browser: false,
+        mcp: false,
+        todo_list: true,
+        image_generation: false,
+        slash_commands: false,
+    };
+    let tools = selection::tools(&mode, &conditions);
+    measure::figure("prompt.assemble_us", "us", || {
+        let start = Instant::now();
+        for _ in 0..PROMPTS {
+            let words = words::for_prompt(&texts, &mode, &Map::new());
+            let inputs = SystemInputs {
+                cwd: "/home/user/project",
+                home: "/home/user",
+                os: "Linux 6.8",
+                shell: "/bin/bash",
+                role: &words.role,
+                mode_instructions: &words.instructions,
+                modes: &words::lines(&texts, &[], &Map::new()),
+                tools: &tools,
+                built: ToolName::ALL,
+                diff: Some(DiffForm::Single),
+                fast_apply: false,
+                browser: false,
+                viewport: "900x600",
+                index: false,
+                mcp: None,
+                mcp_server_creation: Some(true),
+                partial_reads: false,
+                max_concurrent_file_reads: 5,
+                new_task_todos: false,
+                language: "en",
+                global_instructions: "",
+                rules: &[],
+                own_prompt: None,
+            };
+            black_box(system::build(&texts, &inputs).unwrap());
+        }
+        start.elapsed().as_secs_f64() * 1e6 / f64::from(PROMPTS)
+    });
+}
+
+/// Bytes of system prompt and first message of a task.
+fn first_request() -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = folder.path().join("workspace");
+    for at in 0..20 {
+        let file = workspace.join(format!("src/part_{at}.py"));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "text\n").unwrap();
+    }
+    let transcript = folder.path().join("transcript.jsonl");
+    let answer = "<attempt_completion>\n<result>\nok\n</result>\n</attempt_completion>";
+    std::fs::write(&transcript, format!("{{\"expect\":{{}}}}\n{}\n", json!({"text": answer}))).unwrap();
+    let engine = Engine::open(EngineOptions {
+        storage: Some(folder.path().join("storage")),
+        home: Some(folder.path().to_owned()),
+        settings: json!({"apiProvider": "replay", "replayFile": transcript}).as_object().unwrap().clone(),
+        ..EngineOptions::default()
+    })
+    .unwrap();
+    let client = engine.client(ClientOptions::default()).unwrap();
+    let prompt = preview(&client, &workspace);
+    submit(&client, &json!({"type": "task.start", "workspace": workspace, "text": "Find the fault."}));
+    let message = until(&client, |event| match event {
+        Event::MessageEnd(end) => {
+            let record: Value = serde_json::from_str(end.text.as_deref()?).ok()?;
+            record["request"].as_str().map(str::len)
+        }
+        _ => None,
+    });
+    until(&client, |event| matches!(event, Event::TaskCompleted(_)).then_some(()));
+    engine.close(Duration::from_secs(1));
+    prompt + message
+}
+
+fn preview(client: &Client, workspace: &Path) -> usize {
+    submit(client, &json!({"type": "prompt.preview", "workspace": workspace}));
+    until(client, |event| match event {
+        Event::RequestDone(done) => done.result.value()["bytes"].as_u64().map(|bytes| bytes as usize),
+        _ => None,
+    })
+}
+
+fn submit(client: &Client, request: &Value) {
+    client.submit(&Request::from_json(&request.to_string()).unwrap()).unwrap();
+}
+
+fn until<T>(client: &Client, wanted: impl Fn(&Event) -> Option<T>) -> T {
+    loop {
+        match client.receive().unwrap() {
+            None => drop(client.wait(None, Duration::ZERO)),
+            Some(received) => {
+                if let Some(found) = wanted(&received.event) {
+                    return found;
+                }
+            }
+        }
+    }
+}
