@@ -6,7 +6,6 @@
 mod measure;
 
 use std::hint::black_box;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lapce_ai::engine::{Client, ClientOptions, Engine, EngineOptions};
@@ -101,30 +100,25 @@ fn first_request() -> usize {
     })
     .unwrap();
     let client = engine.client(ClientOptions::default()).unwrap();
-    let prompt = preview(&client, &workspace);
-    submit(&client, &json!({"type": "task.start", "workspace": workspace, "text": "Find the fault."}));
-    let message = until(&client, |event| match event {
-        Event::MessageEnd(end) => {
-            let record: Value = serde_json::from_str(end.text.as_deref()?).ok()?;
-            record["request"].as_str().map(str::len)
-        }
-        _ => None,
-    });
-    until(&client, |event| matches!(event, Event::TaskCompleted(_)).then_some(()));
+    let shown = call(&client, &json!({"type": "prompt.preview", "workspace": workspace}));
+    let prompt = shown["bytes"].as_u64().unwrap() as usize;
+    let task = call(&client, &json!({"type": "task.start", "workspace": workspace, "text": "Find the fault."}))["task"]
+        .clone();
+    until(&client, |event| matches!(event, Event::Ask(ask) if ask.kind == "completion_result").then_some(()));
     engine.close(Duration::from_secs(1));
-    prompt + message
+    let stored = folder.path().join("storage/tasks").join(task.as_str().unwrap()).join("ui_messages.json");
+    let messages: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(stored).unwrap()).unwrap();
+    let record = messages.iter().find(|message| message["say"] == "api_req_started").unwrap();
+    let record: Value = serde_json::from_str(record["text"].as_str().unwrap()).unwrap();
+    prompt + record["request"].as_str().unwrap().len()
 }
 
-fn preview(client: &Client, workspace: &Path) -> usize {
-    submit(client, &json!({"type": "prompt.preview", "workspace": workspace}));
+fn call(client: &Client, request: &Value) -> Value {
+    client.submit(&Request::from_json(&request.to_string()).unwrap()).unwrap();
     until(client, |event| match event {
-        Event::RequestDone(done) => done.result.value()["bytes"].as_u64().map(|bytes| bytes as usize),
+        Event::RequestDone(done) => Some(done.result.value()),
         _ => None,
     })
-}
-
-fn submit(client: &Client, request: &Value) {
-    client.submit(&Request::from_json(&request.to_string()).unwrap()).unwrap();
 }
 
 fn until<T>(client: &Client, wanted: impl Fn(&Event) -> Option<T>) -> T {

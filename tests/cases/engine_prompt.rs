@@ -1,9 +1,9 @@
 //! The system prompt of a task, and the request that shows it beforehand.
 
-use lapce_ai::protocol::event::Event;
 use serde_json::{Value, json};
 
 use crate::harness::{Mode, both, done};
+use crate::scripted::{request_record, ui};
 
 both! {
     a_task_sends_the_prompt_that_was_shown,
@@ -22,22 +22,23 @@ fn a_task_sends_the_prompt_that_was_shown(mode: Mode) {
     let shown = host.call(&json!({"type": "prompt.preview", "workspace": place.workspace, "mode": "code"})).unwrap();
     let prompt = shown["text"].as_str().unwrap();
     let turn = json!({"expect": {"system_contains": prompt}});
-    let transcript = place.storage.join("shown.jsonl");
+    let transcript = place.workspace.with_file_name("shown.jsonl");
     std::fs::write(&transcript, format!("{turn}\n{}\n", json!({"text": done("ok")}))).unwrap();
-    host.start_with("Find the total's fault.", json!({"apiProvider": "replay", "replayFile": transcript}));
-    let record = host.until(|event| match &event.event {
-        Event::MessageEnd(end) => serde_json::from_str::<Value>(end.text.as_deref().unwrap_or("")).ok(),
-        _ => None,
+    let begin = json!({
+        "type": "task.start", "workspace": place.workspace, "text": "Find the total's fault.",
+        "settings": {"apiProvider": "replay", "replayFile": transcript},
     });
+    let task = host.call(&begin).unwrap()["task"].as_str().unwrap().to_owned();
     assert_eq!(host.completed(), "ok");
+    host.ask("completion_result");
+    drop(host);
+    place.close();
+    let record = request_record(&ui(&place, &task), 0);
     let sent = record["request"].as_str().unwrap();
     assert!(sent.contains("tests/test_shop.py"), "{sent}");
     assert!(prompt.len() + sent.len() < 20_000, "{} and {} bytes", prompt.len(), sent.len());
     let tools: Vec<&str> = shown["tools"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(tools.iter().all(|tool| prompt.contains(&format!("\n\n## {tool}\n"))), "{tools:?}");
-    host.ask("completion_result");
-    drop(host);
-    place.close();
 }
 
 /// parity 03 §2: a preview is refused for what is no mode or no workspace
