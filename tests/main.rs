@@ -10,6 +10,8 @@ mod command_line;
 mod configuration_document;
 #[path = "cases/corpus.rs"]
 mod corpus;
+#[path = "cases/custom_modes.rs"]
+mod custom_modes;
 #[path = "cases/dry_run.rs"]
 mod dry_run;
 #[path = "cases/engine_events.rs"]

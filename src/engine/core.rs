@@ -20,6 +20,7 @@ use super::journal::Entry;
 use super::keeper::Keeper;
 use super::keyring::SystemKeyring;
 use super::link::{Detached, Link};
+use super::modes::{self, Modes};
 use super::prompt::StandardPrompt;
 use super::provider_cache;
 use super::router::Connection;
@@ -31,7 +32,7 @@ use super::surroundings;
 use crate::edit::disk::DiskEditor;
 use crate::edit::view::Editor;
 use crate::prompt::text::Texts;
-use crate::protocol::event::{Event, Log, LogLevel, SessionState};
+use crate::protocol::event::{Event, Log, LogLevel, SessionState, SettingsChanged};
 use crate::protocol::hello::WelcomeSession;
 use crate::protocol::ids::SessionId;
 use crate::providers::http::{Client, Http};
@@ -76,6 +77,8 @@ pub struct Core {
     /// Makes providers for raw calls; keeps the last one, and with it its connections and its place in a transcript.
     raw_provider: Arc<ProviderFactory>,
     surroundings: Surroundings,
+    /// Custom modes in files.
+    pub modes: Modes,
     /// Builds the system prompts of all sessions.
     pub prompt: Arc<StandardPrompt>,
     clients: Mutex<HashMap<u32, Arc<Attachment>>>,
@@ -207,6 +210,7 @@ impl Core {
                 keeper,
                 settings: Arc::new(settings),
                 stored: StoredSettings::new(&storage),
+                modes: Modes::new(&storage),
                 host_requests: Arc::default(),
                 history,
                 storage,
@@ -389,6 +393,12 @@ impl Core {
         self.sessions().values().cloned().collect()
     }
 
+    /// Takes in changed files of modes everywhere, and says so.
+    pub fn modes_changed(&self) {
+        self.open_sessions().iter().for_each(|open| open.settings.refresh());
+        self.announce(Event::SettingsChanged(SettingsChanged { keys: vec!["customModes".into()] }));
+    }
+
     /// Opens a session in `cwd` for a client's `request`, with settings of its own.
     ///
     /// # Errors
@@ -459,6 +469,22 @@ impl Core {
                 keeper.keep(&Entry::SessionSettings { number, settings });
             });
         }
+        let custom = self.modes.of(Some(cwd));
+        let (texts, listener) = (self.surroundings.texts.clone(), host.clone());
+        let warn = move |files: &[Arc<modes::Loaded>]| {
+            for message in files.iter().filter_map(|file| modes::notice(&texts, file)) {
+                let log = Log { level: LogLevel::Warning, target: "modes".into(), message };
+                listener.channel().send(0, Event::Log(log));
+            }
+        };
+        warn(&custom.faulty());
+        let listener = host.clone();
+        custom.tell_with(move |changed| {
+            let changes = SettingsChanged { keys: vec!["customModes".into()] };
+            listener.channel().send(0, Event::SettingsChanged(changes));
+            warn(changed);
+        });
+        settings.with_modes(custom);
         let task_host: Arc<dyn TaskHost> = host.clone();
         let editor: Arc<dyn Editor> = match HostEditor::of(&task_host) {
             Some(editor) => Arc::new(editor),

@@ -20,6 +20,7 @@ pub mod journal;
 mod keeper;
 mod keyring;
 mod link;
+mod modes;
 mod options;
 mod outbox;
 mod preview;

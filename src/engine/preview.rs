@@ -13,7 +13,7 @@ use crate::settings::modes;
 /// Builds the prompt by the settings in force. A provider that cannot be made counts as one whose model takes no images.
 pub fn preview(core: &Core, request: &PromptPreview) -> Outcome {
     let cwd = workspace_folder(&request.workspace, "prompt.preview")?;
-    let settings = core.settings.current();
+    let settings = core.modes.of(Some(cwd)).join(core.settings.current());
     let mode = request.mode.as_deref().unwrap_or(&settings.mode);
     if modes::find(mode, &settings.custom_modes).is_none() {
         return Err(no_mode(mode, "prompt.preview.mode"));

@@ -14,7 +14,7 @@ use super::core::{Core, SESSION_LIMIT, Session};
 use super::journal::Entry;
 use super::link::{Detached, Link};
 use super::session_host::AskState;
-use super::{changes, checkpoints, completion, configuration, settings, tasks};
+use super::{changes, checkpoints, completion, configuration, modes, settings, tasks};
 use crate::protocol::event::{Event, RequestDone, RequestFailed};
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::ids::SessionId;
@@ -22,7 +22,7 @@ use crate::protocol::json::Json;
 use crate::protocol::record::DecodeError;
 use crate::protocol::request::{self, Request, Response, TerminalAction};
 use crate::providers::KeyringError;
-use crate::settings::{modes, profiles, schema};
+use crate::settings::{modes as mode_settings, profiles, schema};
 use crate::task::changes::Selection;
 use crate::task::host::SettingsSource;
 use crate::task::session::{Command, CommandError};
@@ -230,6 +230,10 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         Request::ProfileSet(set) => later(core, move |core| configuration::profile_set(core, &set)),
         Request::ProfileDelete(delete) => later(core, move |core| configuration::profile_delete(core, &delete)),
         Request::ProfileActivate(activate) => later(core, move |core| configuration::profile_activate(core, &activate)),
+        Request::ModeList(list) => later(core, move |core| modes::list(core, &list)),
+        Request::ModeGet(get) => later(core, move |core| modes::get(core, &get)),
+        Request::ModeSet(set) => later(core, move |core| modes::set(core, &set)),
+        Request::ModeDelete(delete) => later(core, move |core| modes::delete(core, &delete)),
         Request::ProviderList(_) => Ok(super::providers::list(core)).into(),
         Request::ProviderTest(test) => Execution::Later(Box::pin(super::providers::test(core.clone(), test))),
         Request::ModelList(list) => Execution::Later(Box::pin(super::providers::models(core.clone(), list))),
@@ -342,7 +346,7 @@ fn task_start(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, start: reques
     };
     let current = session.settings.current();
     let mode = start.mode.as_ref().unwrap_or(&current.mode);
-    if modes::find(mode, &current.custom_modes).is_none() {
+    if mode_settings::find(mode, &current.custom_modes).is_none() {
         core.end_session(session.id.index());
         return Err(no_mode(mode, "task.start.mode")).into();
     }
@@ -378,7 +382,8 @@ fn task_clear(core: &Arc<Core>, client: &Attachment, id: SessionId) -> Execution
 
 fn task_set_mode(core: &Core, client: &Attachment, set: request::TaskSetMode) -> Execution {
     let Some(session) = core.session(set.session, client) else { return Err(stale("session")).into() };
-    if modes::find(&set.mode, &session.settings.current().custom_modes).is_none() {
+    session.settings.refresh();
+    if mode_settings::find(&set.mode, &session.settings.current().custom_modes).is_none() {
         return Err(no_mode(&set.mode, "task.set_mode.mode")).into();
     }
     submit(&session, Command::SetMode(set.mode))

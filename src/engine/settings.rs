@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWri
 
 use serde_json::{Map, Value};
 
+use super::modes::WorkspaceModes;
 use crate::settings::modes::DEFAULT_MODE;
 use crate::settings::secrets::{self, PROFILES_KEY, Secrets, blot};
 use crate::settings::{Settings, profiles, schema};
@@ -211,6 +212,8 @@ pub struct SessionSettings {
     own: Mutex<Own>,
     /// Is told the session's own values, as they may be written to a file, whenever they change.
     keep: OnceLock<Keep>,
+    /// Custom modes from files.
+    modes: OnceLock<WorkspaceModes>,
 }
 
 type Keep = Box<dyn Fn(&Value) + Send + Sync>;
@@ -228,13 +231,24 @@ impl SessionSettings {
     /// The first value of a wrong type, by key.
     pub fn new(engine: Arc<EngineSettings>, values: Values) -> Result<SessionSettings, SettingsError> {
         read(&over(engine.layer().values, values.clone()))?;
-        Ok(SessionSettings { engine, own: Mutex::new(Own { values, computed: None }), keep: OnceLock::new() })
+        Ok(SessionSettings {
+            engine,
+            own: Mutex::new(Own { values, computed: None }),
+            keep: OnceLock::new(),
+            modes: OnceLock::new(),
+        })
     }
 
     /// `keep` is told the session's own values, secrets emptied, whenever they change.
     pub fn keep_with(&self, keep: impl Fn(&Value) + Send + Sync + 'static) {
         // Set once, when the session begins to run.
         let _ = self.keep.set(Box::new(keep));
+    }
+
+    /// Adds the custom modes of files to those of the settings.
+    pub fn with_modes(&self, modes: WorkspaceModes) {
+        // Set once, when the session begins to run.
+        let _ = self.modes.set(modes);
     }
 
     /// Replaces some values of this session; `null` returns a key to the engine's value.
@@ -247,6 +261,24 @@ impl SessionSettings {
         read(&over(self.engine.layer().values, values.clone()))?;
         self.replace(&mut own, values);
         Ok(())
+    }
+
+    /// Settings now, but for what stands in files.
+    fn without_files(&self) -> Arc<Settings> {
+        let base = self.engine.layer();
+        let mut own = self.own();
+        if own.values.is_empty() {
+            return base.settings;
+        }
+        if let Some((over, settings)) = &own.computed
+            && Arc::ptr_eq(over, &base.settings)
+        {
+            return settings.clone();
+        }
+        // Both layers were read before one over the other; a value that only fails in company leaves the engine's.
+        let settings = read(&over(base.values, own.values.clone())).map_or(base.settings.clone(), Arc::new);
+        own.computed = Some((base.settings, settings.clone()));
+        settings
     }
 
     fn own(&self) -> MutexGuard<'_, Own> {
@@ -289,20 +321,12 @@ fn remember(values: &mut Values, now: &Values, mode: &str, id: Option<String>) {
 
 impl SettingsSource for SessionSettings {
     fn current(&self) -> Arc<Settings> {
-        let base = self.engine.layer();
-        let mut own = self.own();
-        if own.values.is_empty() {
-            return base.settings;
-        }
-        if let Some((over, settings)) = &own.computed
-            && Arc::ptr_eq(over, &base.settings)
-        {
-            return settings.clone();
-        }
-        // Both layers were read before one over the other; a value that only fails in company leaves the engine's.
-        let settings = read(&over(base.values, own.values.clone())).map_or(base.settings.clone(), Arc::new);
-        own.computed = Some((base.settings, settings.clone()));
-        settings
+        let settings = self.without_files();
+        self.modes.get().map_or_else(|| settings.clone(), |modes| modes.join(settings.clone()))
+    }
+
+    fn refresh(&self) {
+        self.modes.get().inspect(|modes| modes.refresh());
     }
 
     fn set_mode(&self, slug: &str) {

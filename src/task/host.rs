@@ -310,6 +310,9 @@ pub type ProviderFactory = dyn Fn(&Settings) -> Result<Arc<dyn Provider>, Provid
 pub trait SettingsSource: Send + Sync {
     /// Settings now.
     fn current(&self) -> Arc<Settings>;
+    /// Looks at what stands in files, such as custom modes; called before each request to the model. Reads a few small files, so it
+    /// may block for a moment.
+    fn refresh(&self) {}
     /// Makes `slug` the mode in force and activates the profile saved for it, if there is one (spec 02 §16).
     fn set_mode(&self, slug: &str);
     /// Makes the provider profile of this name the one in force, and that of the mode in force (spec 04 §5.4). False when there is

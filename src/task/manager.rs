@@ -305,10 +305,24 @@ impl Manager {
         Ok(())
     }
 
+    /// Takes in what was changed in files. A mode in force that is gone becomes `code`.
+    pub fn refresh_settings(&self) {
+        self.services.settings.refresh();
+        let mode = self.services.settings.current().mode.clone();
+        let known = self.known_mode(&mode);
+        if known != mode {
+            self.switch_mode(&known);
+        }
+    }
+
     /// The slug itself if such a mode exists, else `code`.
     fn known_mode(&self, slug: &str) -> String {
         let settings = self.services.settings.current();
-        if modes::find(slug, &settings.custom_modes).is_some() { slug.to_owned() } else { "code".to_owned() }
+        if modes::find(slug, &settings.custom_modes).is_some() {
+            slug.to_owned()
+        } else {
+            modes::DEFAULT_MODE.to_owned()
+        }
     }
 
     /// The user presses stop (spec 02 §2.3): the task is ended and opened again at its resume question.

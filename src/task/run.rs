@@ -133,6 +133,7 @@ impl Task {
         self.check()?;
         self.ask_for_guidance(&mut content).await?;
         self.wait_for_subtask().await?;
+        self.manager.upgrade().inspect(|manager| manager.refresh_settings());
         let record = self.announce_request(&content)?;
         let mut content = self.unless_aborted(self.expand_content(content)).await?;
         let environment = environment::details(self, files).await;

@@ -55,6 +55,15 @@ words! {
         MostRelevant = "most_relevant",
     }
 
+    /// Which file a custom mode stands in.
+    ModeSource / ArchivedModeSource {
+        /// The user's.
+        #[default]
+        Global = "global",
+        /// The project's.
+        Project = "project",
+    }
+
     /// What a checkpoint brings back.
     RestoreMode / ArchivedRestoreMode {
         /// The files of the workspace.
@@ -509,6 +518,57 @@ records! {
         /// Name of the provider profile; absent: the active one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         profile: Option<String>,
+    }
+
+    /// All modes, with what is wrong in the files of custom ones. Result: `{modes, problems: [{file, line?, mode?, place, message}]}`.
+    #[serde(deny_unknown_fields)]
+    ModeList / ArchivedModeList {
+        /// Absolute path of the workspace whose modes count too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<String>,
+    }
+
+    /// One mode. Result: `{mode, file?}`, with `export` also `{name, text}`.
+    #[serde(deny_unknown_fields)]
+    ModeGet / ArchivedModeGet {
+        /// Its slug.
+        mode: String,
+        /// Absolute path of the workspace whose modes count too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<String>,
+        /// Give it out with its rules files, as a text that `import` takes.
+        #[serde(default)]
+        export: bool,
+    }
+
+    /// Writes a custom mode into a file, or takes in those of an export. Result: `{modes, file, copies}`.
+    #[serde(deny_unknown_fields)]
+    ModeSet / ArchivedModeSet {
+        /// Absolute path of the workspace; a mode of a project needs one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<String>,
+        /// Which file; absent: what the mode says as its `source`, else the user's; an import is for the project.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<ModeSource>,
+        /// The mode, in place of one of its slug.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<Json>,
+        /// An export: its modes with their rules files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        import: Option<String>,
+    }
+
+    /// Deletes a custom mode. Result: `{files, copies, rules?}`.
+    #[serde(deny_unknown_fields)]
+    ModeDelete / ArchivedModeDelete {
+        /// Its slug.
+        mode: String,
+        /// Absolute path of the workspace whose file counts too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<String>,
+        /// From which file; absent: from both.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<ModeSource>,
     }
 
     /// The system prompt that a task would begin with. Result: `{mode, text, bytes, sections: [{name, bytes}], tools}`.

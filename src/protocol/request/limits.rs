@@ -57,6 +57,9 @@ checked! {
     TaskTerminal { session: any, action: any, }
     DryRunApply { session: any, files: paths, hunks: names, }
     DryRunDrop { session: any, files: paths, hunks: names, }
+    ModeList { workspace: path, }
+    ModeGet { mode: name, workspace: path, export: any, }
+    ModeDelete { mode: name, workspace: path, source: any, }
     ProviderList {}
     ProviderTest { settings: object, }
     TokensCount { text: text, }
@@ -148,6 +151,17 @@ impl Checked for TaskDelete {
     }
 }
 
+impl Checked for ModeSet {
+    fn check(&self, place: &str) -> Result<(), RequestError> {
+        if self.mode.is_some() == self.import.is_some() {
+            return Err(RequestError::new(place, "needs either `mode` or `import`"));
+        }
+        path(&self.workspace, &|| format!("{place}.workspace"))?;
+        object(&self.mode, &|| format!("{place}.mode"))?;
+        text(&self.import, &|| format!("{place}.import"))
+    }
+}
+
 impl Checked for TaskQueue {
     fn check(&self, place: &str) -> Result<(), RequestError> {
         if self.remove && self.message.is_none() {
@@ -207,6 +221,7 @@ impl Unlimited for TerminalAction {}
 impl Unlimited for ExportFormat {}
 impl Unlimited for ListSort {}
 impl Unlimited for RestoreMode {}
+impl Unlimited for ModeSource {}
 impl<T: Unlimited> Unlimited for Option<T> {}
 
 fn any(_: &impl Unlimited, _: Place) -> Result<(), RequestError> {

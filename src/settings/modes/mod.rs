@@ -167,6 +167,18 @@ pub fn builtin() -> Vec<Mode> {
     .collect()
 }
 
+/// The icon of a built-in mode, by its name in hosts.
+pub fn builtin_icon(slug: &str) -> Option<&'static str> {
+    Some(match slug {
+        "architect" => "codicon-type-hierarchy-sub",
+        "code" => "codicon-code",
+        "ask" => "codicon-question",
+        "debug" => "codicon-bug",
+        "orchestrator" => "codicon-run-all",
+        _ => return None,
+    })
+}
+
 /// The mode of this slug: a custom one first, then a built-in one.
 pub fn find(slug: &str, custom: &[Value]) -> Option<Mode> {
     custom

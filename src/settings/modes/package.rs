@@ -47,13 +47,13 @@ pub fn pack(mut mode: Map<String, Value>, files: &[RulesFile]) -> String {
 /// The modes of a text that [`pack`] or another program made.
 ///
 /// # Errors
-/// The first thing that is wrong: then nothing is to be taken from it.
-pub fn unpack(text: &str) -> Result<Vec<Packed>, Fault> {
+/// The text holds no list of modes; for each mode, what is wrong with it.
+pub fn unpack(text: &str) -> Result<Vec<Result<Packed, Fault>>, Fault> {
     let document = file::parse(&file::clean(text))?;
     let entries = file::list(&document)?.filter(|list| !list.is_empty());
     let empty =
         || Fault { line: None, slug: None, place: KEY.into(), issue: "must be a list of at least one mode".into() };
-    entries.ok_or_else(empty)?.iter().enumerate().map(|(index, entry)| unpack_one(index, entry)).collect()
+    Ok(entries.ok_or_else(empty)?.iter().enumerate().map(|(index, entry)| unpack_one(index, entry)).collect())
 }
 
 fn unpack_one(index: usize, entry: &Value) -> Result<Packed, Fault> {
@@ -98,7 +98,7 @@ mod tests {
     fn what_is_packed_is_unpacked() {
         let rules = RulesFile { path: "deep/style.md".into(), content: "Be short.\n\n- no: colons\n".into() };
         let text = pack(mode().as_object().unwrap().clone(), std::slice::from_ref(&rules));
-        let packed = unpack(&text).unwrap();
+        let packed: Vec<Packed> = unpack(&text).unwrap().into_iter().map(Result::unwrap).collect();
         assert_eq!(packed.len(), 1);
         assert_eq!((&packed[0].slug[..], &packed[0].files), ("w", &vec![rules]));
         assert_eq!(Value::Object(packed[0].mode.clone()), mode());
@@ -139,10 +139,11 @@ mod tests {
 
     #[test]
     fn what_is_no_package_is_refused() {
-        for text in ["", "customModes: []\n", "customModes: x\n", "x: [", "customModes:\n- slug: a b\n"] {
+        for text in ["", "customModes: []\n", "customModes: x\n", "x: ["] {
             assert!(unpack(text).is_err(), "{text:?}");
         }
-        let fault = unpack("customModes:\n- {slug: a, name: A, roleDefinition: R, groups: 5}\n").unwrap_err();
+        let text = "customModes:\n- {slug: a, name: A, roleDefinition: R, groups: 5}\n";
+        let fault = unpack(text).unwrap().remove(0).unwrap_err();
         assert_eq!((fault.slug.as_deref(), fault.place.as_str()), (Some("a"), "customModes.0.groups"));
     }
 

@@ -1,0 +1,181 @@
+//! Changing a file of modes on the disk: atomically, and never so that something that stood there is lost.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::source::{self, Source};
+use crate::settings::modes::edit::{self, Edited};
+use crate::settings::modes::file::{Fault, KEY, Origin};
+use crate::workspace::paths;
+use crate::workspace::write::write_atomic;
+
+/// Copies of a file that are kept at most.
+const MAX_COPIES: u32 = 100;
+
+/// A file that was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The file.
+    pub file: PathBuf,
+    /// The file as it was, when it had to be written anew without its comments.
+    pub copy: Option<PathBuf>,
+}
+
+/// A file that was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// What stands in it cannot be read, and would be lost.
+    #[error("{}: {fault}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// It is a link that leads out of the workspace.
+    #[error("{} leads out of the workspace", .0.display())]
+    Outside(PathBuf),
+    /// The operating system refused.
+    #[error("{}: {error}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Puts a mode into the file, in place of those of its slug.
+///
+/// # Errors
+/// The file is as it was.
+pub fn put(source: &Source, slug: &str, mode: &Value) -> Result<Changed, ChangeError> {
+    let before = read(source)?;
+    let edited = edit::put(&before, slug, mode).map_err(|fault| unreadable(source, fault))?;
+    write(source, &before, &edited)
+}
+
+/// Takes a mode out of the file; `None` when it is not there.
+///
+/// # Errors
+/// The file is as it was.
+pub fn remove(source: &Source, slug: &str) -> Result<Option<Changed>, ChangeError> {
+    let before = read(source)?;
+    let edited = edit::remove(&before, slug).map_err(|fault| unreadable(source, fault))?;
+    edited.map(|edited| write(source, &before, &edited)).transpose()
+}
+
+fn read(source: &Source) -> Result<String, ChangeError> {
+    let path = &source.path;
+    let leads_out = |folder: &Path| {
+        let inside = |file: PathBuf| paths::real(folder).is_some_and(|folder| file.starts_with(folder));
+        !paths::real(path).is_some_and(inside)
+    };
+    if source.origin == Origin::Project && path.parent().is_none_or(leads_out) {
+        return Err(ChangeError::Outside(path.clone()));
+    }
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(ChangeError::Io { file: path.clone(), error }),
+    };
+    let bytes = source::text(path, &metadata).map_err(|fault| unreadable(source, fault))?;
+    String::from_utf8(bytes).map_err(|_| {
+        let issue = "the file is not UTF-8".to_owned();
+        unreadable(source, Fault { line: None, slug: None, place: KEY.into(), issue })
+    })
+}
+
+fn unreadable(source: &Source, fault: Fault) -> ChangeError {
+    ChangeError::Unreadable { file: source.path.clone(), fault }
+}
+
+fn write(source: &Source, before: &str, edited: &Edited) -> Result<Changed, ChangeError> {
+    let file = source.path.clone();
+    let copy = edited.anew.then(|| copy_of(&file)).flatten();
+    let written = || {
+        file.parent().map_or(Ok(()), fs::create_dir_all)?;
+        if let Some(copy) = &copy {
+            write_atomic(copy, before.as_bytes())?;
+        } else if edited.anew {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many copies of the file"));
+        }
+        write_atomic(&file, edited.text.as_bytes())
+    };
+    match written() {
+        Ok(()) => Ok(Changed { file, copy }),
+        Err(error) => Err(ChangeError::Io { file, error }),
+    }
+}
+
+/// A name beside the file that nothing has.
+fn copy_of(file: &Path) -> Option<PathBuf> {
+    let name = file.file_name()?.to_string_lossy();
+    let copies = (1..=MAX_COPIES).map(|number| file.with_file_name(format!("{name}.before-{number}")));
+    copies.into_iter().find(|copy| copy.symlink_metadata().is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn source(folder: &Path, origin: Origin) -> Source {
+        Source::new(folder.join("settings/modes"), origin)
+    }
+
+    /// parity 03 §10.5: a file that cannot be read is not written over; one in an unusual style is kept as a copy
+    #[test]
+    fn nothing_that_stood_there_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), Origin::Global);
+        let mode = json!({"slug": "a", "name": "A"});
+        let changed = put(&source, "a", &mode).unwrap();
+        assert_eq!(changed, Changed { file: source.path.clone(), copy: None });
+        for unreadable in [&b"customModes: ["[..], b"\xff\xfe", b"- list\n"] {
+            fs::write(&source.path, unreadable).unwrap();
+            assert!(put(&source, "a", &mode).is_err() && remove(&source, "a").is_err());
+            assert_eq!(fs::read(&source.path).unwrap(), unreadable);
+        }
+        let flow = "customModes: [{slug: b}] # mine\n";
+        fs::write(&source.path, flow).unwrap();
+        for number in 1..=2 {
+            fs::write(&source.path, flow).unwrap();
+            let copy = put(&source, "a", &mode).unwrap().copy.unwrap();
+            assert!(copy.ends_with(format!("modes.before-{number}")));
+            assert_eq!(fs::read_to_string(copy).unwrap(), flow);
+        }
+        assert_eq!(remove(&source, "none").unwrap(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_projects_file_that_leads_out_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), Origin::Project);
+        fs::create_dir(folder.path().join("settings")).unwrap();
+        fs::write(folder.path().join("outside"), "x: 1\n").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("outside"), &source.path).unwrap();
+        assert!(matches!(put(&source, "a", &json!({})), Err(ChangeError::Outside(_))));
+        assert_eq!(fs::read_to_string(folder.path().join("outside")).unwrap(), "x: 1\n");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_survive_or_stay(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let folder = tempfile::tempdir().unwrap();
+            let source = source(folder.path(), Origin::Global);
+            fs::create_dir(folder.path().join("settings")).unwrap();
+            fs::write(&source.path, &bytes).unwrap();
+            source.read();
+            match put(&source, "a", &json!({"slug": "a"})) {
+                Ok(_) => proptest::prop_assert!(source.read().usable),
+                Err(_) => proptest::prop_assert_eq!(fs::read(&source.path).unwrap(), bytes),
+            }
+        }
+    }
+}
