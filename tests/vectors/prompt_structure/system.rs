@@ -161,7 +161,7 @@ impl<'a> World<'a> {
             Ok(read) => read,
             Err(error) => return instructions::threw(&error),
         };
-        let sections = self.with(&read, self.mcp(), |texts, inputs| system::sections(texts, inputs)).unwrap();
+        let sections = self.with(&read, self.mcp(), system::sections).unwrap();
         let text = system::joined(&sections);
         let shown: Vec<&str> =
             sections.iter().filter(|(_, text)| !text.is_empty()).map(|(part, _)| code(*part)).collect();
