@@ -1,6 +1,7 @@
 //! Settings that are kept: the files of `stored` in force, and the requests that change them (spec 04 §5, §6).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -18,6 +19,8 @@ use crate::settings::transfer;
 
 /// Settings that the store of profiles keeps; they are changed by requests of their own.
 const OF_THE_STORE: [&str; 3] = ["apiConfigs", "modeApiConfigs", "listApiConfigMeta"];
+/// A workspace's own settings.
+const PROJECT_FILE: &str = ".kilocode/settings.json";
 /// Names the profile in force.
 const IN_FORCE: &str = "currentApiConfigName";
 
@@ -26,6 +29,8 @@ const IN_FORCE: &str = "currentApiConfigName";
 enum Notice {
     #[error("`{0}` is no known setting; it is kept, without effect")]
     Unknown(String),
+    #[error("{1}: `{0}` is no setting that a workspace may bring; it is left out")]
+    NotForWorkspaces(String, String),
     #[error("imported {0}")]
     Imported(String),
     #[error("{0} was not imported: {1}")]
@@ -44,6 +49,49 @@ pub fn open(core: &Core) {
         Ok(_) => tell(core, LogLevel::Info, &Notice::Imported(named)),
         Err(failed) => tell(core, LogLevel::Warning, &Notice::NotImported(named, failed.message)),
     }
+}
+
+/// Puts files that somebody else changes in force, from now on. Nothing is watched before there is a folder to watch.
+pub fn watch(core: &Arc<Core>) {
+    if !core.stored.begins_watch() {
+        return;
+    }
+    let files = core.open_watch();
+    files.add(&core.stored.settings_file());
+    files.add(&core.stored.profiles_file());
+    let weak = Arc::downgrade(core);
+    core.runtime.spawn(async move {
+        loop {
+            files.stirred().await;
+            let changed = files.changed(false).await;
+            let Some(core) = weak.upgrade().filter(|core| !core.is_closed()) else { return };
+            if !changed.is_empty() {
+                // A panic would be a bug of ours; the next change is looked at all the same.
+                let _ = core.runtime.clone().spawn_blocking(move || load(&core)).await;
+            }
+        }
+    });
+}
+
+/// What a workspace's own settings file may say (`.kilocode/settings.json`). It is not trusted: what is not for workspaces to
+/// say, wrong or unknown, is left out and told.
+pub fn of_workspace(core: &Core, cwd: &Path) -> Map<String, Value> {
+    let file = cwd.join(PROJECT_FILE);
+    let mut problems = Vec::new();
+    let settings = match stored::read_usable(&file, &mut problems) {
+        Ok(settings) => settings,
+        Err(error) => {
+            tell_once(core, error.to_string());
+            return Map::new();
+        }
+    };
+    problems.into_iter().for_each(|problem| tell_once(core, problem));
+    let may = |name: &str| schema::schema().key(name).is_some_and(|key| key.project);
+    let (allowed, others): (Map<_, _>, Map<_, _>) = settings.into_iter().partition(|(name, _)| may(name));
+    for (name, _) in others {
+        tell_once(core, Notice::NotForWorkspaces(name, file.display().to_string()).to_string());
+    }
+    allowed
 }
 
 /// Puts what the files hold in force; hosts are told which settings changed, and once what is wrong.
@@ -139,7 +187,7 @@ pub fn save(core: &Core, values: Map<String, Value>) -> Outcome {
         core.stored.change_settings(|settings| overlay(settings, others)).map_err(io_failed)?;
     }
     core.settings.forget(&names);
-    load(core);
+    changed(core);
     tell_unknown(core, names);
     Ok(Value::Null)
 }
@@ -180,6 +228,12 @@ fn change_current(
     }
     store.save(&current, profile, with)?;
     Ok(())
+}
+
+/// The files were written here.
+fn changed(core: &Core) {
+    load(core);
+    core.me().iter().for_each(watch);
 }
 
 /// `settings.export`.
@@ -225,14 +279,14 @@ fn import(core: &Core, text: &str) -> Outcome {
     core.stored.change_settings(|settings| overlay(settings, imported.global)).map_err(io_failed)?;
     core.settings.forget(&settings);
     core.settings.forget_profile();
-    load(core);
+    changed(core);
     Ok(json!({"profiles": profiles, "current": current, "settings": settings}))
 }
 
 /// `settings.reset`: nothing is kept any more (spec 04 §6.4).
 pub fn reset(core: &Core) -> Outcome {
     core.stored.reset().map_err(io_failed)?;
-    load(core);
+    changed(core);
     Ok(Value::Null)
 }
 
@@ -275,7 +329,7 @@ pub fn profile_set(core: &Core, set: &request::ProfileSet) -> Outcome {
     if set.activate {
         core.settings.forget_profile();
     }
-    load(core);
+    changed(core);
     Ok(json!({"id": id}))
 }
 
@@ -283,7 +337,7 @@ pub fn profile_set(core: &Core, set: &request::ProfileSet) -> Outcome {
 pub fn profile_delete(core: &Core, delete: &request::ProfileDelete) -> Outcome {
     let mode = core.settings.current().mode.clone();
     change_profiles(core, "profile.delete.name", |store, _| store.delete(&delete.name, Some(&mode)))?;
-    load(core);
+    changed(core);
     Ok(Value::Null)
 }
 
@@ -292,7 +346,7 @@ pub fn profile_activate(core: &Core, activate: &request::ProfileActivate) -> Out
     let mode = activate.mode.clone().unwrap_or_else(|| core.settings.current().mode.clone());
     change_profiles(core, "profile.activate.name", |store, _| store.activate(&activate.name, Some(&mode)))?;
     core.settings.forget_profile();
-    load(core);
+    changed(core);
     Ok(Value::Null)
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::attachment::Attachment;
+use super::configuration;
 use super::history::History;
 use super::host_editor::HostEditor;
 use super::host_relay::HostRelay;
@@ -41,7 +42,7 @@ use crate::task::TaskView;
 use crate::task::host::{ProviderFactory, SettingsSource, Surroundings, TaskHost};
 use crate::task::session::{self, SessionHandle};
 use crate::terminal::{Direct, Terminals};
-use crate::workspace::watching::SystemWatch;
+use crate::workspace::watching::{SystemWatch, WatchedFiles};
 
 /// Sessions an engine runs at once.
 pub const SESSION_LIMIT: usize = 4096;
@@ -148,7 +149,7 @@ impl Core {
         let wording: Wording = Arc::new(move |id, variables| {
             words.render(id, variables.iter().copied().collect::<std::collections::BTreeMap<_, _>>())
         });
-        let keyring = Arc::new(SystemKeyring::default());
+        let keyring = Arc::new(SystemKeyring::new(storage.join("settings/secrets.json")));
         let client = Client::default();
         let clock = Arc::new(std::time::SystemTime::now);
         let http = Http::new(Arc::new(client.clone()), clock, Arc::new(surroundings::random));
@@ -275,6 +276,16 @@ impl Core {
             return;
         }
         clients.iter().for_each(|client| client.channel.send(0, event.clone()));
+    }
+
+    /// The engine itself, for what goes on beside a request.
+    pub fn me(&self) -> Option<Arc<Core>> {
+        self.me.upgrade()
+    }
+
+    /// A set of files to be watched.
+    pub fn open_watch(&self) -> Box<dyn WatchedFiles> {
+        self.surroundings.watch.open()
     }
 
     /// Whether hosts were told this.
@@ -412,7 +423,8 @@ impl Core {
     ) -> Result<Session, SettingsError> {
         let settings = settings::Values::from(settings);
         let kept = settings.without_secrets().to_string();
-        let settings = Arc::new(SessionSettings::new(self.settings.clone(), settings)?);
+        let workspace = configuration::of_workspace(self, cwd).into();
+        let settings = Arc::new(SessionSettings::in_workspace(self.settings.clone(), workspace, settings)?);
         let number = self.next_session.fetch_add(1, Ordering::Relaxed);
         if client.returns() {
             self.keep(|| Entry::Session {

@@ -1,7 +1,9 @@
-//! The system's keyring. Its calls may block for as long as a user is asked, so they run in a thread of their own, which starts
+//! The system's keyring, and on a system without one a file that only the user can read. A keyring's calls may block for as long as a user is asked, so they run in a thread of their own, which starts
 //! with the first of them.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,9 +11,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyring_core::{CredentialStore, Error};
+use secrecy::zeroize::Zeroize;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
+use super::stored;
 use crate::providers::{Keyring, KeyringError};
 
 /// Service under which entries stand.
@@ -39,20 +43,27 @@ struct Job {
 
 /// The keyring; see the module.
 pub struct SystemKeyring {
-    open: Open,
+    place: Place,
     jobs: Mutex<Option<SyncSender<Job>>>,
     generation: AtomicU64,
 }
 
-impl Default for SystemKeyring {
-    fn default() -> SystemKeyring {
-        SystemKeyring::with_store(open_store)
-    }
+/// Where secrets are.
+#[derive(Clone)]
+struct Place {
+    open: Open,
+    /// Serves when there is no keyring to open.
+    file: Option<PathBuf>,
 }
 
 impl SystemKeyring {
-    fn with_store(open: Open) -> SystemKeyring {
-        SystemKeyring { open, jobs: Mutex::default(), generation: AtomicU64::new(0) }
+    /// The keyring of the system; secrets are kept in `file` on one that has none.
+    pub fn new(file: PathBuf) -> SystemKeyring {
+        SystemKeyring::with(Place { open: open_store, file: Some(file) })
+    }
+
+    fn with(place: Place) -> SystemKeyring {
+        SystemKeyring { place, jobs: Mutex::default(), generation: AtomicU64::new(0) }
     }
 
     /// Puts a secret under an entry, in place of an earlier one.
@@ -89,7 +100,7 @@ impl SystemKeyring {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = match &*jobs {
             Some(sender) => sender,
-            None => jobs.insert(start(self.open)?),
+            None => jobs.insert(start(self.place.clone())?),
         };
         sender.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => KeyringError::Busy,
@@ -110,21 +121,21 @@ impl Keyring for SystemKeyring {
 }
 
 /// Starts the thread. It ends with the keyring.
-fn start(open: Open) -> Result<SyncSender<Job>, KeyringError> {
+fn start(place: Place) -> Result<SyncSender<Job>, KeyringError> {
     let (sender, jobs) = sync_channel(QUEUE);
     let thread = std::thread::Builder::new().name("lapce-ai-keyring".into());
-    thread.spawn(move || work(open, &jobs)).map_err(|error| KeyringError::System(error.to_string()))?;
+    thread.spawn(move || work(&place, &jobs)).map_err(|error| KeyringError::System(error.to_string()))?;
     Ok(sender)
 }
 
-fn work(open: Open, jobs: &Receiver<Job>) {
+fn work(place: &Place, jobs: &Receiver<Job>) {
     let mut store = None;
     while let Ok(Job { entry, question, answer }) = jobs.recv() {
         if answer.is_closed() {
             continue;
         }
         // A store is other people's code; a panic of theirs is an answer, and the store is opened anew.
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| carry_out(&mut store, open, &entry, &question)));
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| carry_out(&mut store, place, &entry, &question)));
         let outcome = outcome.unwrap_or_else(|_| {
             store = None;
             Err(KeyringError::System("the keyring failed".into()))
@@ -134,11 +145,20 @@ fn work(open: Open, jobs: &Receiver<Job>) {
     }
 }
 
-fn carry_out(store: &mut Option<Arc<CredentialStore>>, open: Open, entry: &str, question: &Question) -> Answer {
+fn carry_out(store: &mut Option<Arc<CredentialStore>>, place: &Place, entry: &str, question: &Question) -> Answer {
     let opened = match store {
         Some(opened) => opened,
-        None => store.insert(open().map_err(in_words)?),
+        None => match ((place.open)(), &place.file) {
+            (Ok(opened), _) => store.insert(opened),
+            (Err(error), None) => return Err(in_words(error)),
+            // What is not in the file may be in a keyring that cannot be opened just now.
+            (Err(error), Some(file)) => match from_file(file, entry, question)? {
+                None if matches!(question, Question::Get) => return Err(in_words(error)),
+                answer => return Ok(answer),
+            },
+        },
     };
+    let entry_name = entry;
     let entry = opened.build(SERVICE, entry, None).map_err(in_words)?;
     let outcome = match question {
         Question::Get => entry.get_password().map(|secret| Some(secret.into())),
@@ -146,7 +166,11 @@ fn carry_out(store: &mut Option<Arc<CredentialStore>>, open: Open, entry: &str, 
         Question::Delete => entry.delete_credential().map(|()| Some(SecretString::default())),
     };
     match outcome {
-        Err(Error::NoEntry) => Ok(None),
+        // It may have been kept while there was no keyring.
+        Err(Error::NoEntry) => match &place.file {
+            Some(file) if file.exists() => from_file(file, entry_name, question),
+            _ => Ok(None),
+        },
         Err(Error::PlatformFailure(cause) | Error::NoStorageAccess(cause)) => {
             // The connection may be gone; the next question opens another.
             *store = None;
@@ -154,6 +178,34 @@ fn carry_out(store: &mut Option<Arc<CredentialStore>>, open: Open, entry: &str, 
         }
         other => other.map_err(in_words),
     }
+}
+
+/// Secrets in a file: an object of entries and texts.
+fn from_file(file: &Path, entry: &str, question: &Question) -> Answer {
+    let failed = |error: &dyn std::fmt::Display| KeyringError::System(format!("{}: {error}", file.display()));
+    let text = stored::read_text(file).map_err(|error| KeyringError::System(error.to_string()))?;
+    let mut entries: BTreeMap<String, String> = match text.trim() {
+        "" => BTreeMap::new(),
+        // What a reader says may repeat a secret.
+        text => serde_json::from_str(text).map_err(|_| failed(&"is no object of texts"))?,
+    };
+    let answer = match question {
+        Question::Get => entries.get(entry).map(|secret| SecretString::from(secret.as_str())),
+        Question::Set(secret) => {
+            entries.insert(entry.to_owned(), secret.expose_secret().to_owned());
+            None
+        }
+        Question::Delete => entries.remove(entry).map(SecretString::from),
+    };
+    let changed = matches!(question, Question::Set(_)) || (matches!(question, Question::Delete) && answer.is_some());
+    let written = if changed {
+        let text = serde_json::to_string_pretty(&entries).unwrap_or_default();
+        stored::write_private(file, text.as_bytes()).map_err(|cause| failed(&cause))
+    } else {
+        Ok(())
+    };
+    entries.values_mut().for_each(Zeroize::zeroize);
+    written.map(|()| answer)
 }
 
 /// The store's words, without the data that some of its errors carry.
@@ -199,9 +251,43 @@ mod tests {
         Err(Error::NoStorageAccess("no bus".into()))
     }
 
+    fn keyring(open: Open) -> SystemKeyring {
+        SystemKeyring::with(Place { open, file: None })
+    }
+
+    /// parity 04 §9.4: without a keyring secrets are in a file for the user alone, replaced whole
+    #[tokio::test]
+    async fn without_a_keyring_secrets_are_in_a_file_for_the_user_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("settings/secrets.json");
+        let keyring = SystemKeyring::with(Place { open: broken, file: Some(file.clone()) });
+        let get = async |entry: &str| {
+            keyring.get(entry).await.map(|found| found.map(|secret| secret.expose_secret().to_owned()))
+        };
+        let no_bus = Err(KeyringError::System("no bus".into()));
+        assert_eq!(get("work").await, no_bus);
+        keyring.set("work", "sk-1".into()).await.expect("kept");
+        keyring.set("home", "sk-2".into()).await.expect("kept");
+        assert_eq!((get("work").await, get("home").await), (Ok(Some("sk-1".into())), Ok(Some("sk-2".into()))));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!((keyring.delete("work").await, keyring.delete("work").await), (Ok(true), Ok(false)));
+        assert_eq!(get("work").await, no_bus);
+        // A keyring that is there again does not hide what was kept meanwhile.
+        let later = SystemKeyring::with(Place { open: mock, file: Some(file.clone()) });
+        assert_eq!(later.get("home").await.map(|found| found.is_some()), Ok(true));
+        std::fs::write(&file, "{\"home\": [\"sk-2\"]}").expect("written");
+        let said = format!("{:?}", keyring.set("home", "sk-3".into()).await);
+        assert!(said.contains("is no object of texts") && !said.contains("sk-"), "{said}");
+        assert_eq!(std::fs::read_to_string(&file).expect("there"), "{\"home\": [\"sk-2\"]}");
+    }
+
     #[tokio::test]
     async fn what_was_set_is_found_until_it_is_deleted() {
-        let keyring = SystemKeyring::with_store(mock);
+        let keyring = super::tests::keyring(mock);
         let get = async || keyring.get("work").await.map(|found| found.map(|secret| secret.expose_secret().to_owned()));
         assert_eq!(get().await, Ok(None));
         assert_eq!(keyring.set("work", "sk-1".into()).await, Ok(()));
@@ -212,9 +298,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_system_without_keyring_says_so_and_a_panic_is_an_answer() {
-        let keyring = SystemKeyring::with_store(broken);
+        let keyring = super::tests::keyring(broken);
         assert_eq!(keyring.get("a").await.map(|_| ()), Err(KeyringError::System("no bus".into())));
-        let keyring = SystemKeyring::with_store(|| panic!("bug"));
+        let keyring = super::tests::keyring(|| panic!("bug"));
         for _ in 0..2 {
             assert_eq!(keyring.get("a").await.map(|_| ()), Err(KeyringError::System("the keyring failed".into())));
         }

@@ -109,6 +109,7 @@ impl Engine {
         let handle = runtime.handle().clone();
         let core = Core::new(generation, keeper(handle.clone()), settings, storage, home, handle);
         configuration::open(&core);
+        configuration::watch(&core);
         Ok(Engine { core, runtime: Mutex::new(Some(runtime)) })
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::attachment::Attachment;
+use super::configuration;
 use super::core::Core;
 use super::journal::{ClientState, Event as Kept, SessionState, State};
 use super::outbox::{Merge, Outgoing};
@@ -71,9 +72,10 @@ fn owed(core: &Core, state: &State) -> HashMap<u32, HashMap<u64, Value>> {
 
 fn restore_session(core: &Core, client: &Arc<Attachment>, number: u32, known: SessionState) {
     let own: Map<String, Value> = serde_json::from_str(&known.settings).unwrap_or_default();
+    let workspace = configuration::of_workspace(core, std::path::Path::new(&*known.cwd)).into();
     // Settings were checked when they were kept. One that cannot be read any more must not widen what the session may do to what
     // the engine's settings allow: the session ends, and its task stays in the history.
-    let Ok(settings) = SessionSettings::new(core.settings.clone(), own.into()) else {
+    let Ok(settings) = SessionSettings::in_workspace(core.settings.clone(), workspace, own.into()) else {
         return core.keep(|| super::journal::Entry::SessionEnded { number });
     };
     let host = core.session_host(number, client);

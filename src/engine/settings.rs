@@ -209,6 +209,8 @@ impl EngineSettings {
 /// The settings of one session: the engine's, less what it sets itself.
 pub struct SessionSettings {
     engine: Arc<EngineSettings>,
+    /// What the workspace says, over the engine's and under its own.
+    workspace: Values,
     own: Mutex<Own>,
     /// Is told the session's own values, as they may be written to a file, whenever they change.
     keep: OnceLock<Keep>,
@@ -230,13 +232,27 @@ impl SessionSettings {
     /// # Errors
     /// The first value of a wrong type, by key.
     pub fn new(engine: Arc<EngineSettings>, values: Values) -> Result<SessionSettings, SettingsError> {
-        read(&over(engine.layer().values, values.clone()))?;
-        Ok(SessionSettings {
-            engine,
-            own: Mutex::new(Own { values, computed: None }),
-            keep: OnceLock::new(),
-            modes: OnceLock::new(),
-        })
+        SessionSettings::in_workspace(engine, Values::default(), values)
+    }
+
+    /// The engine's settings with those of the workspace, and `values` in their place.
+    ///
+    /// # Errors
+    /// The first value of a wrong type, by key.
+    pub fn in_workspace(
+        engine: Arc<EngineSettings>,
+        workspace: Values,
+        values: Values,
+    ) -> Result<SessionSettings, SettingsError> {
+        let own = Mutex::new(Own { values: values.clone(), computed: None });
+        let session = SessionSettings { engine, workspace, own, keep: OnceLock::new(), modes: OnceLock::new() };
+        read(&over(session.below(), values))?;
+        Ok(session)
+    }
+
+    /// What a session's own values stand on.
+    fn below(&self) -> Values {
+        self.engine.layer().values.with(self.workspace.clone())
     }
 
     /// `keep` is told the session's own values, secrets emptied, whenever they change.
@@ -258,7 +274,7 @@ impl SessionSettings {
     pub fn set(&self, changes: Values) -> Result<(), SettingsError> {
         let mut own = self.own();
         let values = own.values.clone().with(changes);
-        read(&over(self.engine.layer().values, values.clone()))?;
+        read(&over(self.below(), values.clone()))?;
         self.replace(&mut own, values);
         Ok(())
     }
@@ -267,7 +283,7 @@ impl SessionSettings {
     fn without_files(&self) -> Arc<Settings> {
         let base = self.engine.layer();
         let mut own = self.own();
-        if own.values.is_empty() {
+        if own.values.is_empty() && self.workspace.is_empty() {
             return base.settings;
         }
         if let Some((over, settings)) = &own.computed
@@ -276,7 +292,8 @@ impl SessionSettings {
             return settings.clone();
         }
         // Both layers were read before one over the other; a value that only fails in company leaves the engine's.
-        let settings = read(&over(base.values, own.values.clone())).map_or(base.settings.clone(), Arc::new);
+        let settings = read(&over(base.values.with(self.workspace.clone()), own.values.clone()))
+            .map_or(base.settings.clone(), Arc::new);
         own.computed = Some((base.settings, settings.clone()));
         settings
     }
@@ -292,7 +309,7 @@ impl SessionSettings {
 
     /// These values with the profile of this name in force, which the mode in force remembers.
     fn with_profile(&self, values: Values, name: &str) -> Values {
-        let now = self.engine.layer().values.with(values.clone());
+        let now = self.below().with(values.clone());
         let mode = now.plain.get("mode").and_then(Value::as_str).unwrap_or(DEFAULT_MODE).to_owned();
         let id = profiles::id_of(&now.secrets, name).map(str::to_owned);
         let mut values = values.without_profile();
@@ -333,7 +350,7 @@ impl SettingsSource for SessionSettings {
         let mut own = self.own();
         let mut values = own.values.clone();
         values.plain.insert("mode".into(), slug.into());
-        let now = self.engine.layer().values.with(values.clone());
+        let now = self.below().with(values.clone());
         let stored = now.plain.get(MODE_PROFILES).and_then(|modes| modes.get(slug)?.as_str());
         let current = now.plain.get(PROFILE_IN_FORCE).and_then(Value::as_str).unwrap_or("default");
         // The id of a profile that is gone means: stay with the present one.
@@ -353,7 +370,7 @@ impl SettingsSource for SessionSettings {
 
     fn set_profile(&self, name: &str) -> bool {
         let mut own = self.own();
-        let now = self.engine.layer().values.with(own.values.clone());
+        let now = self.below().with(own.values.clone());
         let known = profiles::find(&now.secrets, name).is_some();
         if known {
             let values = self.with_profile(own.values.clone(), name);
@@ -425,6 +442,102 @@ mod tests {
         assert_eq!((session.current().write_delay_ms, session.current().mode.as_str()), (9, "ask"));
         session.set(object(json!({"writeDelayMs": null}))).unwrap();
         assert_eq!(session.current().write_delay_ms, 7);
+    }
+
+    /// parity 04 §checklist.1: what counts when nothing was ever set; no provider is chosen
+    #[test]
+    fn defaults_of_empty_stores() {
+        let engine = EngineSettings::new(Values::default()).unwrap();
+        engine.set_stored(Values::default()).unwrap();
+        let now = engine.current();
+        assert_eq!((now.mode.as_str(), now.max_read_file_line, now.write_delay_ms), ("code", -1, 1000));
+        assert_eq!((now.auto_condense_context_percent, now.api_provider.as_deref()), (100.0, None));
+        assert_eq!(now.allowed_commands, ["git log", "git diff", "git show"]);
+    }
+
+    /// parity 04 §1: settings that are reloaded while sessions run are never read torn or missed
+    #[test]
+    fn a_hundred_sessions_read_whole_settings_while_they_are_reloaded() {
+        const ROUNDS: u64 = 300;
+        let stored = |round: u64| object(json!({"writeDelayMs": round, "requestDelaySeconds": round}));
+        let engine = Arc::new(EngineSettings::new(object(json!({"language": "de"}))).unwrap());
+        engine.set_stored(stored(0)).unwrap();
+        let session = |number: usize| {
+            let own = if number.is_multiple_of(2) { json!({}) } else { json!({"alwaysAllowWrite": true}) };
+            SessionSettings::new(engine.clone(), object(own)).unwrap()
+        };
+        let sessions: Vec<SessionSettings> = (0..100).map(session).collect();
+        std::thread::scope(|scope| {
+            for sessions in sessions.chunks(25) {
+                scope.spawn(move || {
+                    let mut last = 0;
+                    while last < ROUNDS {
+                        let mut least = u64::MAX;
+                        for session in sessions {
+                            let now = session.current();
+                            assert_eq!(now.write_delay_ms, now.request_delay_seconds, "torn");
+                            assert!(now.write_delay_ms >= last && now.language.as_deref() == Some("de"), "lost");
+                            least = least.min(now.write_delay_ms);
+                        }
+                        last = least;
+                    }
+                });
+            }
+            for round in 1..=ROUNDS {
+                assert_eq!(engine.set_stored(stored(round)).unwrap(), ["requestDelaySeconds", "writeDelayMs"]);
+            }
+        });
+    }
+
+    #[test]
+    fn a_workspace_speaks_over_the_engine_and_under_the_session() {
+        let engine = Arc::new(EngineSettings::new(object(json!({"language": "de", "writeDelayMs": 1}))).unwrap());
+        let workspace = object(json!({"language": "fr", "maxWorkspaceFiles": 5}));
+        let session =
+            SessionSettings::in_workspace(engine, workspace, object(json!({"maxWorkspaceFiles": 7}))).unwrap();
+        let now = session.current();
+        assert_eq!((now.language.as_deref(), now.max_workspace_files, now.write_delay_ms), (Some("fr"), 7, 1));
+    }
+
+    /// parity 04 §5.4: a host that names a provider is not mixed with the profile that is kept
+    #[test]
+    fn a_host_that_names_a_provider_speaks_for_all_of_it() {
+        let profile =
+            json!({"id": "w", "apiProvider": "openai", "openAiBaseUrl": "https://kept", "openAiApiKey": "sk-kept"});
+        let stored =
+            || object(json!({"apiConfigs": {"work": profile}, "currentApiConfigName": "work", "language": "de"}));
+        let provider = |engine: &EngineSettings| {
+            let now = engine.current();
+            (now.api_provider.clone(), now.option_str("openAiBaseUrl").map(str::to_owned), now.language.clone())
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let engine = EngineSettings::new(Values::default()).unwrap();
+        assert_eq!(engine.set_stored(stored()).unwrap(), ["apiConfigs", "currentApiConfigName", "language"]);
+        assert_eq!(provider(&engine), (text("openai"), text("https://kept"), text("de")));
+        engine.set(object(json!({"apiProvider": "openai", "openAiApiKey": "sk-host"}))).unwrap();
+        assert_eq!(provider(&engine), (text("openai"), None, text("de")));
+        assert_eq!(engine.current().secrets.expose("openAiApiKey"), Some(&json!("sk-host")));
+        engine.forget_profile();
+        assert_eq!(provider(&engine), (text("openai"), text("https://kept"), text("de")));
+    }
+
+    /// parity 04 §checklist.4: each mode keeps its profile
+    #[test]
+    fn modes_keep_their_profiles() {
+        let engine = Arc::new(EngineSettings::new(Values::default()).unwrap());
+        let profiles = json!({"a": {"id": "1", "apiProvider": "xai"}, "b": {"id": "2", "apiProvider": "groq"}});
+        let stored =
+            json!({"apiConfigs": profiles, "currentApiConfigName": "a", "modeApiConfigs": {"code": "1", "ask": "1"}});
+        engine.set_stored(object(stored)).unwrap();
+        let session = SessionSettings::new(engine, Values::default()).unwrap();
+        let provider = || session.current().api_provider.clone().unwrap_or_default();
+        session.set_mode("ask");
+        assert!(session.set_profile("b"));
+        assert_eq!(provider(), "groq");
+        session.set_mode("code");
+        assert_eq!(provider(), "xai");
+        session.set_mode("ask");
+        assert_eq!(provider(), "groq");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
@@ -25,6 +26,7 @@ const PROFILES_FILE: &str = "profiles.json";
 pub struct StoredSettings {
     folder: PathBuf,
     changing: Mutex<()>,
+    watched: AtomicBool,
 }
 
 /// What the files hold that can be used.
@@ -61,7 +63,12 @@ pub enum StoredError {
 impl StoredSettings {
     /// The files below this storage folder.
     pub fn new(storage: &Path) -> StoredSettings {
-        StoredSettings { folder: storage.join("settings"), changing: Mutex::default() }
+        StoredSettings { folder: storage.join("settings"), changing: Mutex::default(), watched: AtomicBool::new(false) }
+    }
+
+    /// Whether the folder is there to be watched, and nobody does. From then on somebody does.
+    pub fn begins_watch(&self) -> bool {
+        self.folder.is_dir() && !self.watched.swap(true, Ordering::AcqRel)
     }
 
     /// The file of settings.
@@ -79,8 +86,8 @@ impl StoredSettings {
         let _changing = self.changing();
         let mut problems = Vec::new();
         let file = self.settings_file();
-        let mut settings = match read_object(&file) {
-            Ok((settings, text)) => usable(&file, settings, &text, &mut problems),
+        let mut settings = match read_usable(&file, &mut problems) {
+            Ok(settings) => settings,
             Err(error) => {
                 problems.push(error.to_string());
                 Map::new()
@@ -179,6 +186,15 @@ impl StoredSettings {
 /// An id for a profile.
 pub fn fresh_id() -> String {
     new_id(surroundings::random())
+}
+
+/// The settings of a file that are what they should be; none of a file that is not there. `problems` gets what is wrong.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_usable(file: &Path, problems: &mut Vec<String>) -> Result<Map<String, Value>, StoredError> {
+    let (settings, text) = read_object(file)?;
+    Ok(usable(file, settings, &text, problems))
 }
 
 /// The settings of a file that are what they should be; the others are told.

@@ -60,6 +60,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// parity 04 §quirks.12: the key of the model does not depend on the provider
     #[test]
     fn the_first_set_key_names_the_model() {
         let options = json!({"openAiModelId": "gpt", "apiModelId": "", "kilocodeModel": "k"});

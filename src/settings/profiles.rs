@@ -83,6 +83,7 @@ mod tests {
 
     use super::*;
 
+    /// parity 04 §quirks.6: a switch that is off survives the next profile
     #[test]
     fn what_a_profile_replaces() {
         for (key, value, replaced) in [

@@ -79,6 +79,7 @@ mod tests {
 
     use super::*;
 
+    /// parity 04 §checklist.18: midnight is `12` and `am`
     #[test]
     fn names_carry_the_local_time() {
         for (ts, east, name) in [

@@ -4,7 +4,7 @@ use lapce_ai::engine::Received;
 use lapce_ai::protocol::event::Event;
 use serde_json::{Value, json};
 
-use crate::harness::{Mode, both};
+use crate::harness::{Mode, both, done};
 
 both! {
     what_is_kept_is_there_again,
@@ -12,6 +12,8 @@ both! {
     a_settings_file_goes_out_and_comes_in,
     what_is_wrong_with_an_import_changes_nothing,
     unknown_settings_are_kept_and_told_once,
+    files_that_others_change_are_read_again,
+    a_workspace_brings_what_it_may,
 }
 
 fn log(received: &Received) -> Option<String> {
@@ -157,4 +159,53 @@ fn unknown_settings_are_kept_and_told_once(mode: Mode) {
     host.until(|event| log(event).filter(|message| message.contains("marker")));
     let told = host.events().iter().filter_map(log).filter(|message| message.contains("wrietDelayMs")).count();
     assert_eq!((told, get(&host, "wrietDelayMs")), (1, json!(5)));
+}
+
+/// parity 04 §1: a settings file that another program replaces is in force at once, and hosts are told
+fn files_that_others_change_are_read_again(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
+    let host = place.host(&[]);
+    host.call(&json!({"type": "settings.set", "values": {"language": "de"}, "save": true})).unwrap();
+    let file = place.storage.join("settings/settings.json");
+    let replace = |text: &str| {
+        std::fs::write(file.with_extension("new"), text).unwrap();
+        std::fs::rename(file.with_extension("new"), &file).unwrap();
+    };
+    replace("{\"language\": \"fr\", \"maxWorkspaceFiles\": 3}");
+    let told = |key: &'static str| {
+        host.until(|event| match &event.event {
+            Event::SettingsChanged(changed) => changed.keys.iter().any(|one| one == key).then_some(()),
+            _ => None,
+        });
+    };
+    told("maxWorkspaceFiles");
+    assert_eq!((get(&host, "language"), get(&host, "maxWorkspaceFiles")), (json!("fr"), json!(3)));
+    replace("{\"language\": \"it\",\n\"maxWorkspaceFiles\": \"many\"}");
+    host.until(|event| {
+        log(event).filter(|message| message.contains("settings.json:2: maxWorkspaceFiles: must be a whole number"))
+    });
+    // The warning comes before the values.
+    told("language");
+    assert_eq!((get(&host, "language"), get(&host, "maxWorkspaceFiles")), (json!("it"), json!(200)));
+}
+
+/// parity 04 §9.2: a workspace's own settings count in it, but for those that approve, run or send something
+fn a_workspace_brings_what_it_may(mode: Mode) {
+    let place = mode.replay(&[&done("ok")]);
+    let folder = place.workspace.join(".kilocode");
+    std::fs::create_dir(&folder).unwrap();
+    let text = json!({"maxWorkspaceFiles": 4, "alwaysAllowMcp": true, "openAiBaseUrl": "https://evil", "language": 5});
+    std::fs::write(folder.join("settings.json"), text.to_string()).unwrap();
+    let host = place.host(&[]);
+    let session = host.start("x");
+    let now = host.call(&json!({"type": "settings.get", "session": session})).unwrap()["values"].take();
+    assert_eq!(
+        (&now["maxWorkspaceFiles"], &now["alwaysAllowMcp"], &now["language"]),
+        (&json!(4), &json!(false), &Value::Null)
+    );
+    assert!(now.get("openAiBaseUrl").is_none());
+    let told: Vec<String> = host.events().iter().filter_map(log).collect();
+    for word in ["alwaysAllowMcp", "openAiBaseUrl", "language"] {
+        assert!(told.iter().any(|message| message.contains(word)), "{word}: {told:?}");
+    }
 }

@@ -474,6 +474,8 @@ mod tests {
         assert_eq!(store.get(Which::Id("d")).map(|(name, _)| name), Ok("default"));
     }
 
+    /// parity 04 §quirks.3: the mode in force is bound to a profile that is activated
+    /// parity 04 §quirks.4: modes of a deleted profile keep its id
     /// parity 04 §checklist.5: a profile that is put in force is remembered by the mode
     #[test]
     fn activating_maps_the_mode_and_deleting_leaves_mappings() {
@@ -555,6 +557,7 @@ mod tests {
         }
     }
 
+    /// parity 04 §quirks.8: an import forgets which migrations were made
     #[test]
     fn an_import_without_keys_leaves_keys_but_sends_them_nowhere_else() {
         for (base, kept) in [("https://a", true), ("https://evil", false)] {
@@ -569,6 +572,7 @@ mod tests {
             store.import(imported);
             assert_eq!(store.profiles["work"].get("openAiApiKey").is_some(), kept, "{base}");
             assert_eq!((store.mode("code"), store.mode("ask")), (Some("w"), Some("d")));
+            assert!(store.migrations.is_empty());
         }
     }
 }

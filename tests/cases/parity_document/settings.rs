@@ -26,7 +26,7 @@ pub const DOCUMENT: Document = Document {
         "writing a protected file asks",
         "file name of a transcript",
     ],
-    known_missing: &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18],
+    known_missing: &[],
     quirks_section: "quirks",
     quirks: &[
         ("`mcpEnabled` false has no effect", Fate::Kept),
@@ -47,7 +47,7 @@ pub const DOCUMENT: Document = Document {
         ("a fresh installation approves most by itself", Fate::Deviation("D15")),
         ("two processes overwrite each other", Fate::Kept),
     ],
-    known_missing_quirks: &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 17],
+    known_missing_quirks: &[1, 2, 5, 7, 9, 11, 13, 14, 15, 17],
     sections: &[
         ("1", "layers"),
         ("2", "global settings"),

@@ -35,6 +35,7 @@ pub fn dangerous(command: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// parity 04 §checklist.16: an expansion that runs code is asked about in any command
     #[test]
     fn expansions_that_run_code_are_dangerous() {
         assert!(PATTERNS.is_some());

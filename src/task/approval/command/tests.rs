@@ -10,6 +10,21 @@ fn parts(command: &str) -> Vec<String> {
     sub_commands(command).parts
 }
 
+/// parity 04 §checklist.15: allowed and denied beginnings in one command line
+#[test]
+fn lists_decide_together() {
+    let (allowed, denied) = (list(&["git"]), list(&["git push"]));
+    for (command, decision) in [
+        ("git status", Decision::Approve),
+        ("git push", Decision::Deny),
+        ("git log && rm x", Decision::Ask),
+        ("git log && git push", Decision::Deny),
+    ] {
+        assert_eq!(decide(command, &allowed, &denied), decision, "{command}");
+    }
+    assert_eq!(decide("rm x", &list(&["*"]), &list(&["rm"])), Decision::Deny);
+}
+
 /// parity 02 §11.3: a command line falls into the commands that a shell would find
 /// parity 02 §19.20: lines are split before quotes are looked at
 #[test]

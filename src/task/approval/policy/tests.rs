@@ -96,6 +96,7 @@ fn reading_is_approved_by_its_switch_and_outside_by_another_one_too() {
     }
 }
 
+/// parity 04 §checklist.17: a protected file needs a switch of its own
 /// parity 02 §11.2: writing tools wait, and need a switch each for outside and for protected files
 #[test]
 fn writing_is_approved_after_its_delay_by_one_switch_for_each_danger() {
