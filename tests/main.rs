@@ -63,6 +63,8 @@ mod providers_document;
 mod reading_tools;
 #[path = "cases/recovery.rs"]
 mod recovery;
+#[path = "cases/rule_files.rs"]
+mod rule_files;
 #[path = "cases/scripted.rs"]
 mod scripted;
 #[path = "cases/secret_canary.rs"]

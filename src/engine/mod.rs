@@ -30,6 +30,7 @@ mod providers;
 mod recover;
 mod router;
 mod rule_files;
+mod rules;
 #[cfg(unix)]
 pub mod serve;
 mod session_host;

@@ -14,7 +14,7 @@ use super::core::{Core, SESSION_LIMIT, Session};
 use super::journal::Entry;
 use super::link::{Detached, Link};
 use super::session_host::AskState;
-use super::{changes, checkpoints, completion, configuration, modes, settings, tasks};
+use super::{changes, checkpoints, completion, configuration, modes, rules, settings, tasks};
 use crate::protocol::event::{Event, RequestDone, RequestFailed};
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::ids::SessionId;
@@ -243,6 +243,9 @@ fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request
         Request::CompletionCreate(create) => {
             Execution::Later(Box::pin(completion::run(core.clone(), client.clone(), id, create)))
         }
+        Request::RulesList(list) => later(core, move |core| rules::list(core, &list)),
+        Request::RulesToggle(toggle) => later(core, move |core| rules::toggle(core, &toggle)),
+        Request::CommandList(list) => later(core, move |core| rules::commands(core, &list)),
         Request::PromptPreview(preview) => later(core, move |core| super::preview::preview(core, &preview)),
         Request::TaskStart(start) => task_start(core, client, id, start),
         Request::TaskResume(resume) => task_resume(core, client, id, resume),

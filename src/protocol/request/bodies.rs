@@ -581,6 +581,33 @@ records! {
         mode: Option<String>,
     }
 
+    /// Rule and workflow files of the user and of a workspace. Result: `{files: [{kind, scope, path, enabled, bytes}]}`.
+    #[serde(deny_unknown_fields)]
+    RulesList / ArchivedRulesList {
+        /// Absolute path of the workspace.
+        workspace: String,
+        /// Slug of a mode whose rules are listed too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<String>,
+    }
+
+    /// Switches a rule or workflow file on or off, from the next request to a model on.
+    #[serde(deny_unknown_fields)]
+    RulesToggle / ArchivedRulesToggle {
+        /// Absolute path of the file, in `.kilocode/rules` or `.kilocode/workflows` of a workspace or of the home folder.
+        path: String,
+        /// Whether it counts.
+        enabled: bool,
+    }
+
+    /// Commands that can be called by `/name` in a workspace. Result:
+    /// `{commands: [{name, source, path, description?, argument_hint?}]}`.
+    #[serde(deny_unknown_fields)]
+    CommandList / ArchivedCommandList {
+        /// Absolute path of the workspace.
+        workspace: String,
+    }
+
     /// Lists the checkpoints of a task. Names either a session, whose current task is meant, or a task.
     #[serde(deny_unknown_fields)]
     CheckpointList / ArchivedCheckpointList {

@@ -66,6 +66,9 @@ checked! {
     ModelList { provider: name, settings: object, fetch: any, }
     CompletionCreate { system: text, messages: array, parameters: object, profile: name, }
     PromptPreview { workspace: path, mode: name, }
+    RulesList { workspace: path, mode: name, }
+    RulesToggle { path: path, enabled: any, }
+    CommandList { workspace: path, }
     CheckpointRestore { session: any, checkpoint: name, mode: any, }
     CheckpointUndo { session: any, }
     Unbuilt { fields: object, }
