@@ -72,17 +72,27 @@ fn targets_folders_and_programs_agree() {
     }
 }
 
-/// What fuzzing starts from: real messages of every kind. `LAPCE_AI_BLESS=1` writes them into the corpora.
+fn remove_seeds(folder: &Path) {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_seed = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-"));
+    paths.filter(is_seed).for_each(|path| fs::remove_file(path).unwrap());
+}
+
+/// What fuzzing starts from: real messages of every kind. `LAPCE_AI_BLESS=1` writes them into the corpora, and removes those of
+/// earlier versions.
 #[test]
 fn seeds_hold() {
     let write = std::env::var_os("LAPCE_AI_BLESS").is_some();
     for (target, property, _) in TARGETS {
         let seeds = seeds::of(target);
         assert!(!seeds.is_empty(), "{target} has no seeds");
+        if write {
+            fs::create_dir_all(folder(target)).unwrap();
+            remove_seeds(&folder(target));
+        }
         for (name, input) in seeds {
             assert!(catch_unwind(|| property(&input)).is_ok(), "{target}: {name}");
             if write {
-                fs::create_dir_all(folder(target)).unwrap();
                 fs::write(folder(target).join(format!("seed-{name}")), input).unwrap();
             }
         }

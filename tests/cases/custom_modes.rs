@@ -126,7 +126,10 @@ fn a_mode_file_is_edited_while_a_task_works(mode: Mode) {
     let request = json!({"type": "task.start", "workspace": place.workspace, "text": "go", "mode": "writer", "settings": settings});
     host.call(&request).unwrap();
     host.until(|event| match &event.event {
-        Event::SettingsChanged(changed) => Some(assert_eq!(changed.keys, ["customModes"])),
+        Event::SettingsChanged(changed) => {
+            assert_eq!(changed.keys, ["customModes"]);
+            Some(())
+        }
         _ => None,
     });
     let told = |wanted: &str| {
