@@ -70,6 +70,37 @@ pub struct SystemInputs<'a> {
     pub own_prompt: Option<&'a str>,
 }
 
+impl Default for SystemInputs<'_> {
+    /// Nothing known and nothing offered; elsewhere what holds where neither user nor host says otherwise (spec 03 §2, §4.9).
+    fn default() -> Self {
+        SystemInputs {
+            cwd: "",
+            home: "",
+            os: "",
+            shell: "/bin/bash",
+            role: "",
+            mode_instructions: "",
+            modes: &[],
+            tools: &[],
+            built: &[],
+            diff: Some(DiffForm::Single),
+            fast_apply: false,
+            browser: false,
+            viewport: "900x600",
+            index: false,
+            mcp: None,
+            mcp_server_creation: Some(true),
+            partial_reads: false,
+            max_concurrent_file_reads: 5,
+            new_task_todos: false,
+            language: "en",
+            global_instructions: "",
+            rules: &[],
+            own_prompt: None,
+        }
+    }
+}
+
 /// A section of the system prompt (spec 03 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {

@@ -5,7 +5,7 @@ use std::fs;
 
 use lapce_ai::prompt::modes as words;
 use lapce_ai::prompt::selection::{self, Conditions};
-use lapce_ai::prompt::system::{self, DiffForm, SystemInputs};
+use lapce_ai::prompt::system::{self, SystemInputs};
 use lapce_ai::prompt::text::Texts;
 use lapce_ai::protocol::tool::ToolName;
 use lapce_ai::settings::modes;
@@ -33,26 +33,12 @@ fn prompt(slug: &str, built: &[ToolName]) -> String {
         cwd: "/home/user/project",
         home: "/home/user",
         os: "Linux 6.8",
-        shell: "/bin/bash",
         role: &words.role,
         mode_instructions: &words.instructions,
         modes: &words::lines(&texts, &[], &Map::new()),
         tools: &described,
         built,
-        diff: Some(DiffForm::Single),
-        fast_apply: false,
-        browser: false,
-        viewport: "900x600",
-        index: false,
-        mcp: None,
-        mcp_server_creation: Some(true),
-        partial_reads: false,
-        max_concurrent_file_reads: 5,
-        new_task_todos: false,
-        language: "en",
-        global_instructions: "",
-        rules: &[],
-        own_prompt: None,
+        ..SystemInputs::default()
     };
     system::build(&texts, &inputs).unwrap()
 }

@@ -21,26 +21,10 @@ fn inputs() -> SystemInputs<'static> {
         cwd: "/ws",
         home: "/h",
         os: "Linux 6.8",
-        shell: "/bin/bash",
         role: "You write code.",
-        mode_instructions: "",
-        modes: &[],
         tools: &TOOLS,
         built: &TOOLS,
-        diff: Some(DiffForm::Single),
-        fast_apply: false,
-        browser: false,
-        viewport: "900x600",
-        index: false,
-        mcp: None,
-        mcp_server_creation: Some(true),
-        partial_reads: false,
-        max_concurrent_file_reads: 5,
-        new_task_todos: false,
-        language: "en",
-        global_instructions: "",
-        rules: &[],
-        own_prompt: None,
+        ..SystemInputs::default()
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Lab, Thing};
 #[derive(Clone, Debug)]
 enum Edit {
     Write(usize, Vec<u8>),
-    #[cfg_attr(not(unix), allow(dead_code))]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "links are made on Unix only"))]
     Link(usize, usize),
     Executable(usize),
     Remove(usize),
