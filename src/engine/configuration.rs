@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::attachment::Attachment;
 use super::core::Core;
-use super::router::Outcome;
+use super::router::{Outcome, object, setting_refused, stale};
+use super::settings::public_view;
 use super::stored::{self, StoredError};
 use crate::protocol::event::{Event, Log, LogLevel, RequestFailed, SettingsChanged};
 use crate::protocol::failure::ErrorKind;
@@ -16,6 +18,7 @@ use crate::settings::profiles::store::{ProfileError, ProfileStore, Reading, Whic
 use crate::settings::schema::{self, is_of_profile};
 use crate::settings::secrets::{blot, is_secret, shown};
 use crate::settings::transfer;
+use crate::task::host::SettingsSource;
 
 /// Settings that the store of profiles keeps; they are changed by requests of their own.
 const OF_THE_STORE: [&str; 3] = ["apiConfigs", "modeApiConfigs", "listApiConfigMeta"];
@@ -35,6 +38,32 @@ enum Notice {
     Imported(String),
     #[error("{0} was not imported: {1}")]
     NotImported(String, String),
+}
+
+/// `settings.get`: values in force, of the engine or of a session.
+pub fn get(core: &Core, client: &Attachment, get: &request::SettingsGet) -> Outcome {
+    let current = match get.session {
+        None => core.settings.current(),
+        Some(id) => core.session(id, client).ok_or_else(|| stale("session"))?.settings.current(),
+    };
+    Ok(json!({"values": public_view(&current, &get.keys)}))
+}
+
+/// `settings.set` without `save`: values that count until the engine or the session ends.
+pub fn set(core: &Core, client: &Attachment, set: &request::SettingsSet) -> Outcome {
+    let values = object(Some(&set.values), "settings.set.values")?;
+    let names: Vec<String> = values.keys().cloned().collect();
+    let values = values.into();
+    match set.session {
+        None => core.settings.set(values).inspect(|()| announce_changed(core, names.clone())),
+        Some(id) => {
+            let session = core.session(id, client).ok_or_else(|| stale("session"))?;
+            session.settings.set(values)
+        }
+    }
+    .map_err(|error| setting_refused(&error, "settings.set.values"))?;
+    tell_unknown(core, names);
+    Ok(Value::Null)
 }
 
 /// Puts the files in force when the engine opens, after what is to be imported at every start.

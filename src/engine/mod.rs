@@ -16,6 +16,7 @@ mod history;
 mod host_editor;
 mod host_relay;
 mod host_requests;
+mod intake;
 pub mod journal;
 mod keeper;
 mod keyring;
@@ -31,9 +32,11 @@ mod recover;
 mod router;
 mod rule_files;
 mod rules;
+mod secrets;
 #[cfg(unix)]
 pub mod serve;
 mod session_host;
+mod sessions;
 mod settings;
 mod stats;
 mod stored;
@@ -52,10 +55,10 @@ pub use self::client::{ALREADY_RUNNING, READY};
 pub use self::client::{AttachError, AttachOptions, Client, Reattached, ReceiveError, Received, Start, SubmitError};
 use self::core::Core;
 pub use self::host_requests::METHODS as HOST_METHODS;
+use self::intake::Connection;
 use self::keeper::Keeper;
 use self::link::Link;
 pub use self::options::{ClientOptions, EngineOptions, OpenError};
-use self::router::Connection;
 use crate::transport::{self, EngineEnd, PairOptions, RingState};
 
 /// Threads of the runtime unless the options say otherwise.
@@ -182,7 +185,7 @@ fn in_process(core: &Arc<Core>, options: ClientOptions) -> Result<(Client, Conne
     let connection = Connection { client, link };
     core.admit(connection.client.clone());
     core.connect(&connection, options.capabilities, false, |_| None);
-    router::serve(core.clone(), connection.clone(), requests);
+    intake::serve(core.clone(), connection.clone(), requests);
     Ok((Client::in_process(connection.clone(), client_end, core.clone()), connection))
 }
 

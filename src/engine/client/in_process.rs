@@ -8,8 +8,8 @@ use rkyv::util::AlignedVec;
 
 use super::{Delivery, Read, ReceiveError, SubmitError, refused, too_large};
 use crate::engine::core::Core;
+use crate::engine::intake::Connection;
 use crate::engine::link::Detached;
-use crate::engine::router::Connection;
 use crate::protocol::request::Request;
 use crate::transport::{
     Blob, BlobReader, BlobWriter, ClientEnd, EventReader, FLAG_BLOB, RawEvent, RecordHead, RequestWriter,

@@ -35,7 +35,7 @@ pub use self::options::{AttachError, AttachOptions, Reattached, Start};
 #[cfg(unix)]
 pub use self::start::{ALREADY_RUNNING, READY};
 use super::core::Core;
-use super::router::Connection;
+use super::intake::Connection;
 use crate::protocol::event::Event;
 use crate::protocol::ids::{RequestId, SessionId};
 use crate::protocol::record::DecodeError;

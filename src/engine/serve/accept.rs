@@ -8,9 +8,9 @@ use tokio::sync::Semaphore;
 
 use crate::engine::attachment::Attachment;
 use crate::engine::core::Core;
+use crate::engine::intake::{self, Connection};
 use crate::engine::journal::Entry;
 use crate::engine::link::Link;
-use crate::engine::router::{self, Connection};
 use crate::engine::{CLIENT_LIMIT, HOST_METHODS, surroundings};
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::hello::{Hello, Refusal, RingSizes, Welcome};
@@ -70,7 +70,7 @@ async fn admit(core: &Arc<Core>, arriving: Arriving) -> Result<(), ArriveError> 
     let seen: HashMap<u32, u32> = hello.seen.iter().copied().collect();
     let seen = |session| if session == 0 { hello.seen_own } else { seen.get(&session).copied() };
     core.connect(&connection, hello.capabilities.clone(), hello.observe, seen);
-    router::serve(core.clone(), connection, requests);
+    intake::serve(core.clone(), connection, requests);
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::engine::core::Core;
+use crate::engine::intake::Connection;
 use crate::engine::link::Detached;
-use crate::engine::router::Connection;
 use crate::engine::{Client, ClientOptions, Received, SubmitError, in_process};
 use crate::protocol::event::event_json;
 use crate::protocol::failure::ErrorKind;
