@@ -11,7 +11,7 @@ use crate::prompt::rules::toggles::Toggles;
 use crate::prompt::rules::{self, Notice, Rules, RulesError, Sources};
 use crate::prompt::text::Texts;
 use crate::settings::Settings;
-use crate::workspace::access::Access;
+use crate::workspace::access::{Access, IGNORE_FILE};
 
 /// Notices that are remembered, so as not to be reported again; one more forgets them all.
 const MOST_TOLD: usize = 1000;
@@ -82,7 +82,10 @@ impl RuleFiles {
             operating_system: surroundings::system_name(),
         };
         let own_prompt = override_file::read(&wanted.cwd, &variables).map_err(|error| self.failed(&error))?;
-        let ignore = Access::load(&wanted.cwd).instructions(&self.texts.get("ignore.instructions"));
+        let access = Access::load(&wanted.cwd);
+        let ignore = access.instructions(&self.texts.get("ignore.instructions"));
+        let ignore_file = wanted.cwd.join(IGNORE_FILE);
+        self.tell(access.problems().into_iter().map(|problem| Notice::IgnoreFile(ignore_file.clone(), problem)));
         let toggles = wanted.toggles.clone().over(Toggles::stored(&self.storage, &wanted.cwd));
         let rules = rules::read(&Sources {
             cwd: &wanted.cwd,
@@ -107,6 +110,12 @@ impl RuleFiles {
     /// The blocks; their notices are reported, each once.
     fn told(&self, read: Result<Rules, RulesError>) -> Result<Vec<String>, String> {
         let Rules { blocks, notices } = read.map_err(|error| self.failed(&error))?;
+        self.tell(notices);
+        Ok(blocks)
+    }
+
+    /// Reports what was not reported before.
+    fn tell(&self, notices: impl IntoIterator<Item = Notice>) {
         for notice in notices {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.len() >= MOST_TOLD {
@@ -117,7 +126,6 @@ impl RuleFiles {
                 (self.report)(notice.text(&self.texts));
             }
         }
-        Ok(blocks)
     }
 
     fn failed(&self, error: &RulesError) -> String {

@@ -190,6 +190,8 @@ mod tests {
     }
 
     /// parity 02 §9.1: front matter of command files
+    /// parity 03 §checklist.28: front matter that is no map is content
+    /// parity 03 §15.1: description and hint are texts that are not blank
     #[test]
     fn front_matter_describes_and_the_rest_is_content() {
         let some = |text: &str| Some(text.to_owned());
@@ -227,6 +229,9 @@ mod tests {
     }
 
     /// parity 02 §9.1: the project's command goes before the user's, the user's before the built-in one
+    /// parity 03 §checklist.27: the project's file, the user's, the built-in one
+    /// parity 03 §15.1: names that are no file names of a folder are refused
+    /// parity 03 §quirks.13: a user's `init` is found by name and not in the list
     #[test]
     fn a_name_is_looked_up_in_the_project_first() {
         let root = tempfile::tempdir().unwrap();

@@ -89,6 +89,7 @@ mod tests {
     use super::*;
 
     /// parity 03 §6.1: a locale's region is upper-cased; an unknown one is English, not its base language
+    /// parity 03 §quirks.5: `fr-ca` is English
     #[test]
     fn locales_become_languages() {
         for (locale, language) in [

@@ -134,6 +134,7 @@ mod tests {
     }
 
     /// parity 03 §checklist.5: a disabled server makes no section, one that is not connected an empty list
+    /// parity 03 §7: when the section is there, and its blocks
     #[test]
     fn enabled_servers_make_the_section() {
         let code = modes::find("code", &[]).unwrap();

@@ -145,6 +145,7 @@ mod tests {
 
     /// parity 03 §quirks.7: empty overrides count in the list, and those of custom modes
     /// parity 03 §8.2: an empty override falls back to the first sentence of the role; later lines of a text are indented
+    /// parity 03 §8: where words of modes come from
     #[test]
     fn the_list_of_modes_takes_every_override() {
         let texts = Texts::builtin();

@@ -78,6 +78,7 @@ mod tests {
     }
 
     /// parity 03 §9: any other fault than absence names the file
+    /// parity 03 §quirks.23: a file `.kilocode` is a fault
     #[test]
     fn what_cannot_be_read_is_named() {
         let root = tempfile::tempdir().unwrap();

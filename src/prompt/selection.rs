@@ -68,6 +68,7 @@ mod tests {
     }
 
     /// parity 03 §checklist.1: code mode by default has its tools in order, `apply_diff` only with diffs
+    /// parity 03 §5.1: the groups of code mode in their order
     #[test]
     fn code_mode_has_its_tools_in_order() {
         let expected = [
@@ -109,6 +110,7 @@ mod tests {
     }
 
     /// parity 03 §5.2: what surroundings and experiments add stands at its place
+    /// parity 03 §5: groups, conditions, order
     #[test]
     fn conditions_add_tools_at_their_place() {
         let all =

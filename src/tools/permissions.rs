@@ -139,6 +139,9 @@ mod tests {
         given.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
     }
 
+    /// parity 03 §checklist.20: by what a call writes, and by each path of several; a path alone passes
+    /// parity 03 §11: the expression is searched for in the path as written
+    /// parity 03 §quirks.8: `target_file`, images and blocks that have a path alone are not looked at
     #[test]
     fn architect_edits_markdown_only() {
         let try_path = |path| {
@@ -152,6 +155,69 @@ mod tests {
         assert_eq!(check(ToolName::WriteToFile, &path_only, "architect", &[], true), Ok(()));
         let target = params(&[(ParamName::TargetFile, "plan.ts"), (ParamName::CodeEdit, "x")]);
         assert_eq!(check(ToolName::EditFile, &target, "architect", &[], true), Ok(()));
+        let image = params(&[(ParamName::Path, "plan.png"), (ParamName::Prompt, "x")]);
+        assert_eq!(check(ToolName::GenerateImage, &image, "architect", &[], true), Ok(()));
+        for (path, allowed) in [("../x.md", true), ("a/b.md", true), ("x.MD", false), ("x.md ", false), ("md", false)] {
+            assert_eq!(try_path(path).is_ok(), allowed, "{path}");
+        }
+        for (args, refused) in [
+            ("<file><path>a.md</path></file><file><path> b.md </path></file>", None),
+            ("<file><path>a.md</path></file><file><path>b.js</path></file>", Some("b.js")),
+            ("<file><path>b.js</path></file><file><path>a.md</path></file>", Some("b.js")),
+            ("<file><path>b<c>.js</path></file><file><path></path></file>", None),
+        ] {
+            let params = params(&[(ParamName::Args, args)]);
+            let checked = check(ToolName::ApplyDiff, &params, "architect", &[], true);
+            let path = checked.err().map(|error| match error {
+                NotAllowed::File { path, .. } => path,
+                other => panic!("{other}"),
+            });
+            assert_eq!(path.as_deref(), refused, "{args}");
+        }
+        for mark in [ParamName::Diff, ParamName::Search, ParamName::Replace, ParamName::Line] {
+            let params = params(&[(ParamName::Path, "plan.ts"), (mark, "1")]);
+            assert!(check(ToolName::SearchAndReplace, &params, "architect", &[], true).is_err(), "{mark}");
+        }
+    }
+
+    /// parity 03 §checklist.21: `apply_diff` needs a task that makes diffs, in every mode
+    #[test]
+    fn diffs_need_a_task_that_makes_them() {
+        let none = Params::default();
+        for mode in ["code", "architect", "debug"] {
+            assert_eq!(check(ToolName::ApplyDiff, &none, mode, &[], true), Ok(()));
+            assert!(matches!(check(ToolName::ApplyDiff, &none, mode, &[], false), Err(NotAllowed::Tool { .. })));
+            assert_eq!(check(ToolName::WriteToFile, &none, mode, &[], false), Ok(()));
+        }
+    }
+
+    /// parity 03 §11: tools of every mode, of the mode's groups, of none
+    #[test]
+    fn tools_follow_the_groups_of_the_mode() {
+        use serde_json::json;
+
+        let custom = [
+            json!({"slug": "code", "name": "Mine", "groups": ["read"]}),
+            json!({"slug": "odd", "name": "Odd", "groups": [["edit", {"fileRegex": "("}], ["read", {"fileRegex": "x"}]]}),
+        ];
+        let written = params(&[(ParamName::Path, "a"), (ParamName::Content, "x")]);
+        for (tool, mode, allowed) in [
+            (ToolName::AttemptCompletion, "orchestrator", true),
+            (ToolName::RunSlashCommand, "gone", true),
+            (ToolName::ReadFile, "gone", false),
+            (ToolName::ReadFile, "orchestrator", false),
+            (ToolName::WriteToFile, "ask", false),
+            (ToolName::ExecuteCommand, "architect", false),
+            (ToolName::NewRule, "ask", false),
+            (ToolName::NewRule, "debug", true),
+            (ToolName::WriteToFile, "code", false),
+            (ToolName::ReadFile, "code", true),
+            // An invalid expression matches nothing; options of other groups than edit limit nothing.
+            (ToolName::WriteToFile, "odd", false),
+            (ToolName::ReadFile, "odd", true),
+        ] {
+            assert_eq!(check(tool, &written, mode, &custom, true).is_ok(), allowed, "{tool} in {mode}");
+        }
     }
 
     #[test]

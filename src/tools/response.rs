@@ -102,11 +102,49 @@ fn layout(texts: &Texts, id: &str, variables: impl serde::Serialize) -> String {
 mod tests {
     use super::*;
 
+    /// parity 03 §19: lead, tag, content
     #[test]
     fn feedback_stands_between_tags() {
         let texts = Texts::builtin();
         assert!(tool_error(&texts, "x").ends_with(":\n<error>\nx\n</error>"));
         assert!(denied_with_feedback(&texts, "").ends_with("\n<feedback>\n\n</feedback>"));
+    }
+
+    /// parity 03 §19: results in their layouts around the sentences
+    #[test]
+    fn results_have_their_layouts() {
+        let pack = "[[resp.denied]]\nNO\n[[resp.denied_with_feedback]]\nNOF\n[[resp.approved_with_feedback]]\nYESF\n\
+            [[resp.too_many_mistakes]]\nMANY\n[[resp.missing_param]]\nMISSING '{{ param }}'\n\
+            [[resp.condense_accepted]]\nSHORT\n[[resp.condense_accepted.instructions]]\nGO ON\n\
+            [[resp.ignored_path]]\nIGNORED {{ path }}\n[[resp.mcp.none]]\nnone\n\
+            [[resp.mcp.unknown_server]]\nSERVER {{ server }} OF {{ servers }}\n";
+        let texts = Texts::builtin().with_pack(pack).expect("a pack");
+        let reminder = reminder(&texts);
+        let some = ["a".to_owned(), "b".to_owned()];
+        for (shown, expected) in [
+            (denied(&texts), "NO".to_owned()),
+            (denied_with_feedback(&texts, "f"), "NOF\n<feedback>\nf\n</feedback>".into()),
+            (approved_with_feedback(&texts, "f"), "YESF\n<feedback>\nf\n</feedback>".into()),
+            (too_many_mistakes(&texts, "f"), "MANY\n<feedback>\nf\n</feedback>".into()),
+            (missing_param(&texts, "path"), format!("MISSING 'path'\n\n{reminder}")),
+            (
+                condense_accepted(&texts),
+                "SHORT\n<explicit_instructions type=\"condense_response\">GO ON</explicit_instructions>".into(),
+            ),
+            (ignored_path(&texts, "{{ x }}"), "IGNORED {{ x }}".into()),
+            (unknown_mcp_server(&texts, "s", &some), "SERVER s OF a, b".into()),
+            (unknown_mcp_server(&texts, "s", &[]), "SERVER s OF none".into()),
+        ] {
+            assert_eq!(shown, expected);
+        }
+        let none = no_tools_used(&texts);
+        assert!(none.starts_with("[ERROR] ") && none.contains(&format!("\n\n{reminder}\n\n# Next Steps\n\n")));
+        assert!(reminder.starts_with("# Reminder: Instructions for Tool Use\n\n") && reminder.contains("\n...\n</"));
+        let images = ["data:image/png;base64,AA==".to_owned()];
+        let ToolResponse::Blocks(blocks) = tool_result("t".into(), &images) else { panic!("no blocks") };
+        let image = serde_json::json!({"type": "base64", "media_type": "image/png", "data": "AA=="});
+        assert_eq!(serde_json::to_value(&blocks).expect("blocks")[1]["source"], image);
+        assert_eq!(tool_result("t".into(), &[]), ToolResponse::Text("t".into()));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Tool for RunSlashCommand {
 async fn run(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError> {
     let texts = context.texts();
     if !context.settings().experiment(EXPERIMENT) {
-        context.push_result(response::tool_error(texts, &texts.get("slash.disabled")).into());
+        context.push_result(response::tool_error(texts, &texts.get("slash_tool.off")).into());
         return Ok(());
     }
     if call.partial {
@@ -60,7 +60,7 @@ async fn run(call: &ToolCall, context: &dyn ToolContext) -> Result<(), ToolError
     let Some(command) = folders.find(name, texts) else {
         context.record_error(call.name, None);
         let names: Vec<String> = folders.list(texts).into_iter().map(|command| command.name).collect();
-        let text = texts.render("slash.not_found", context! { name, list => names.join(", ") });
+        let text = texts.render("slash_tool.not_found", context! { name, list => names.join(", ") });
         context.push_result(response::tool_error(texts, &text).into());
         return Ok(());
     };

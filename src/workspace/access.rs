@@ -1,4 +1,6 @@
 //! Which files a task may read (`.kilocodeignore`) and which are write-protected (spec 03 §17–18, spec 05 §1.9).
+//!
+//! An ignore file that is there and cannot be read never opens what it may hide (deviation D30).
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -12,8 +14,10 @@ use super::paths;
 /// Name of the ignore file in the root of the workspace.
 pub const IGNORE_FILE: &str = ".kilocodeignore";
 
-/// Larger ignore files are read this far only, in bytes.
+/// The largest ignore file, in bytes.
 const MAX_IGNORE_FILE: u64 = 1 << 20;
+/// Patterns without effect that are named at most.
+const MOST_NAMED: usize = 16;
 
 /// Commands that print files, whose arguments are therefore checked.
 const READING_COMMANDS: [&str; 13] =
@@ -37,12 +41,24 @@ pub struct Access {
 }
 
 /// The ignore file as last read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Rules {
+    /// `None` without a file, and for one that could not be read.
     stamp: Option<Stamp>,
     /// Text of the file; `None` when there is none. Empty text switches the rules off.
     content: Option<String>,
     patterns: Patterns,
+    /// Why the file, which is there, cannot be read. Text and patterns are those of the time when it could.
+    unreadable: Option<String>,
+}
+
+/// What is wrong with an ignore file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Problem {
+    /// It cannot be read, as the text says. Its last known patterns hold; without any no file of the workspace is accessible.
+    Unreadable(String),
+    /// The pattern in this line, from 1, can never match.
+    Pattern(usize),
 }
 
 /// What tells one version of a file from the next.
@@ -55,7 +71,8 @@ struct Stamp {
 }
 
 impl Access {
-    /// The rules of the workspace at `cwd` (absolute). A missing or unreadable ignore file means no ignore rules.
+    /// The rules of the workspace at `cwd` (absolute). A missing ignore file means no ignore rules; with one that cannot be read
+    /// nothing in the workspace is accessible.
     pub fn load(cwd: &Path) -> Access {
         let access = Access { file: Some(cwd.join(IGNORE_FILE)), ..Access::from_text(cwd, None) };
         access.rules();
@@ -89,7 +106,7 @@ impl Access {
     /// space, quotes and pipes are not understood, options and absolute paths are skipped.
     pub fn blocked_by_command(&self, command: &str) -> Option<String> {
         let rules = self.rules();
-        if !rules.is_active() {
+        if rules.allow_everything() {
             return None;
         }
         let mut words = command.split(crate::ecma::is_space).filter(|word| !word.is_empty());
@@ -113,6 +130,13 @@ impl Access {
         self.ignore_content().map(|content| format!("# {IGNORE_FILE}\n\n({prose})\n\n{content}\n{IGNORE_FILE}"))
     }
 
+    /// What is wrong with the ignore file now.
+    pub fn problems(&self) -> Vec<Problem> {
+        let rules = self.rules();
+        let patterns = rules.patterns.idle_lines().iter().take(MOST_NAMED).copied().map(Problem::Pattern);
+        rules.unreadable.iter().cloned().map(Problem::Unreadable).chain(patterns).collect()
+    }
+
     /// Whether writing this path needs the approval for protected files. Links are not resolved.
     pub fn is_protected(&self, path: impl AsRef<Path>) -> bool {
         let absolute = paths::resolve(&self.cwd, path);
@@ -120,7 +144,7 @@ impl Access {
     }
 
     fn allows(&self, rules: &Rules, path: &Path) -> bool {
-        if !rules.is_active() {
+        if rules.allow_everything() {
             return true;
         }
         let absolute = paths::resolve(&self.cwd, path);
@@ -129,7 +153,7 @@ impl Access {
             .into_iter()
             .flatten()
             .find_map(|base| inside(&paths::relative_to(base, &real)));
-        !relative.is_some_and(|relative| rules.patterns.excludes(&relative))
+        !relative.is_some_and(|relative| !rules.is_active() || rules.patterns.excludes(&relative))
     }
 
     /// The rules in force, read again when the file changed.
@@ -140,15 +164,17 @@ impl Access {
             match fs::metadata(file) {
                 Ok(metadata) if rules.stamp.as_ref() == Some(&Stamp::of(&metadata)) => {}
                 Ok(metadata) => {
-                    let stamp = Some(Stamp::of(&metadata));
                     *rules = Arc::new(match read_text(file, &metadata) {
-                        Ok(content) => Rules::new(stamp, Some(content)),
-                        // The last content stays shown, without patterns, until the file can be read (spec 03 §17).
-                        Err(_) => Rules { stamp, content: rules.content.clone(), patterns: Patterns::default() },
+                        Ok(content) => Rules::new(Some(Stamp::of(&metadata)), Some(content)),
+                        Err(cause) => rules.closed(&cause),
                     });
                 }
-                Err(_) if rules.stamp.is_none() && rules.content.is_none() => {}
-                Err(_) => *rules = Arc::new(Rules::default()),
+                Err(cause) if is_absence(&cause) => {
+                    if rules.content.is_some() || rules.unreadable.is_some() {
+                        *rules = Arc::new(Rules::default());
+                    }
+                }
+                Err(cause) => *rules = Arc::new(rules.closed(&cause)),
             }
         }
         rules.clone()
@@ -176,7 +202,17 @@ impl Rules {
             Some(text) => Patterns::parse(&format!("{text}\n{IGNORE_FILE}")),
             None => Patterns::default(),
         };
-        Rules { stamp, content, patterns }
+        Rules { stamp, content, patterns, unreadable: None }
+    }
+
+    /// These rules once their file cannot be read any more.
+    fn closed(&self, cause: &io::Error) -> Rules {
+        Rules { stamp: None, unreadable: Some(cause.to_string()), ..self.clone() }
+    }
+
+    /// There are no rules, for sure.
+    fn allow_everything(&self) -> bool {
+        !self.is_active() && self.unreadable.is_none()
     }
 
     fn is_active(&self) -> bool {
@@ -206,13 +242,21 @@ fn inside(relative: &Path) -> Option<String> {
     (!outside).then_some(text)
 }
 
+/// Whether the system says that there is no such file.
+fn is_absence(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Reads the ignore file; only a regular one, so that a pipe of that name cannot block.
 fn read_text(file: &Path, metadata: &Metadata) -> io::Result<String> {
     if !metadata.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    File::open(file)?.take(MAX_IGNORE_FILE).read_to_end(&mut bytes)?;
+    File::open(file)?.take(MAX_IGNORE_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_IGNORE_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {MAX_IGNORE_FILE} bytes")));
+    }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -220,6 +264,9 @@ fn read_text(file: &Path, metadata: &Metadata) -> io::Result<String> {
 mod tests {
     use super::*;
 
+    /// parity 03 §17: read again when it was changed, made or deleted
+    /// parity 03 §17.1: the block of the prompt
+    /// parity 03 §quirks.17: an empty file hides nothing, another one hides itself
     #[test]
     fn rules_follow_the_file() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -240,6 +287,7 @@ mod tests {
         assert!(access.accessible("a.log"));
     }
 
+    /// parity 03 §17: the rules are for where a link leads
     #[cfg(unix)]
     #[test]
     fn links_are_followed_before_the_rules_apply() {
@@ -297,7 +345,108 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let pipe = folder.path().join(IGNORE_FILE);
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("a program").success());
-        assert!(Access::load(folder.path()).accessible("a"));
+        assert!(!Access::load(folder.path()).accessible("a"));
+    }
+
+    /// parity 03 §17: a file that cannot be read opens nothing (D30)
+    #[test]
+    fn an_ignore_file_that_cannot_be_read_opens_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(IGNORE_FILE);
+        let write = |bytes: &[u8]| fs::write(&file, bytes).expect("written");
+        let large = vec![b'#'; MAX_IGNORE_FILE as usize + 1];
+        write(&large);
+        let access = Access::load(folder.path());
+        let closed = |access: &Access| {
+            assert!(matches!(access.problems()[..], [Problem::Unreadable(_)]));
+            assert!(!access.accessible("a.txt") && access.filter(vec!["a.txt"]).is_empty());
+            assert!(access.accessible("../a.txt"), "what lies outside is not the file's business");
+            assert_eq!(access.blocked_by_command("cat a.txt").as_deref(), Some("a.txt"));
+            assert_eq!(access.instructions("prose"), None);
+        };
+        closed(&access);
+        // Once it was readable its patterns stay until it is so again.
+        write(b"*.log\n");
+        assert!(access.accessible("a.txt") && !access.accessible("a.log") && access.problems().is_empty());
+        write(&large);
+        assert!(access.accessible("a.txt") && !access.accessible("a.log") && access.problems().len() == 1);
+        assert!(access.ignore_content().is_some());
+        // An empty file had no patterns that could stay.
+        write(b"");
+        assert!(access.accessible("a.log"));
+        fs::remove_file(&file).expect("removed");
+        fs::create_dir(&file).expect("made");
+        closed(&Access::load(folder.path()));
+        assert!(!access.accessible("a.txt"));
+        fs::remove_dir(&file).expect("removed");
+        assert!(access.accessible("a.txt") && access.accessible("a.log") && access.problems().is_empty());
+        write(b"caf\xe9*\n*.log\n");
+        assert!(!access.accessible("a.log") && access.accessible("a.txt"), "bytes that are no text spoil one line");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_ignore_file_behind_links() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(IGNORE_FILE);
+        std::os::unix::fs::symlink("rules", &file).expect("linked");
+        let access = Access::load(folder.path());
+        assert!(access.accessible("a.log"), "a link that leads nowhere is no file");
+        fs::write(folder.path().join("rules"), "*.log").expect("written");
+        assert!(!access.accessible("a.log"));
+        fs::remove_file(&file).expect("removed");
+        std::os::unix::fs::symlink(IGNORE_FILE, &file).expect("linked");
+        assert!(!access.accessible("a.log"), "a link to itself cannot be read");
+        assert!(!Access::load(folder.path()).accessible("a"));
+    }
+
+    #[test]
+    fn patterns_without_effect_are_named_by_line() {
+        let text = "# fine\n[open\nok\n!\n\n/\n[]\nlast\n";
+        let access = Access::from_text(Path::new("/ws"), Some(text));
+        assert_eq!(access.problems(), [2, 4, 6, 7].map(Problem::Pattern));
+        assert!(!access.accessible("ok") && !access.accessible("last"));
+        let many = Access::from_text(Path::new("/ws"), Some(&"[\n".repeat(1000)));
+        assert_eq!(many.problems().len(), MOST_NAMED);
+    }
+
+    /// parity 03 §checklist.29: words of file-printing commands, as they stand
+    #[test]
+    fn commands_that_print_ignored_files() {
+        let access = Access::from_text(Path::new("/ws"), Some(".env\nsecret/\n*.key\n"));
+        for (command, blocked) in [
+            ("cat .env", Some(".env")),
+            ("CAT  .ENV", Some(".ENV")),
+            (" head -n 5 a.txt secret/x b.key", Some("secret/x")),
+            ("grep -r x ./sub/../.env", Some("./sub/../.env")),
+            ("sls x a.key", Some("a.key")),
+            ("get-content .env", Some(".env")),
+            ("cat\u{a0}.env", Some(".env")),
+            ("cat /abs/.env", None),
+            ("sudo cat .env", None),
+            ("cat \".env\"", None),
+            ("cat C:.env", None),
+            ("cat -.env", None),
+            ("cat ../.env", None),
+            ("cat a.txt | cat", None),
+            ("echo .env", None),
+            ("cat", None),
+            ("", None),
+        ] {
+            assert_eq!(access.blocked_by_command(command).as_deref(), blocked, "{command}");
+        }
+        assert_eq!(Access::from_text(Path::new("/ws"), Some("")).blocked_by_command("cat .env"), None);
+    }
+
+    /// parity 03 §quirks.18: ignore and protect rules do not tell upper from lower case
+    #[test]
+    fn letters_of_any_case_and_form() {
+        let access = Access::from_text(Path::new("/ws"), Some("Caf\u{e9}.TXT\n"));
+        for path in ["caf\u{e9}.txt", "CAF\u{c9}.txt", "cafe\u{301}.txt", "CAFE\u{301}.TXT"] {
+            assert!(!access.accessible(path), "{path}");
+        }
+        assert!(access.accessible("cafe.txt"));
+        assert!(access.is_protected("agents.MD") && access.is_protected(".VSCode/x"));
     }
 
     #[test]
@@ -308,16 +457,67 @@ mod tests {
         assert!(!access.accessible("./x/../a.log"));
     }
 
+    /// parity 03 §checklist.30: every pattern, at any depth or at the root alone
+    /// parity 03 §18: as patterns of `.gitignore`, links not followed
     #[test]
     fn protected_files() {
         let access = Access::from_text(Path::new("/ws"), None);
-        for path in
-            ["a/b/AGENTS.md", ".clinerules/x", ".vscode/settings.json", "/ws/.kilocodeignore", "x.code-workspace"]
-        {
+        for path in [
+            ".kilocodeignore",
+            "deep/.kilocodeignore",
+            ".kilocodemodes",
+            ".kilocoderules",
+            ".kilocode/rules/a.md",
+            ".kilocodeprotected",
+            ".rooignore",
+            ".roomodes",
+            ".roorules",
+            ".roorules.md",
+            ".roorules-code",
+            ".clinerules",
+            ".clinerules/x",
+            "deep/.clinerules-code/x/y",
+            ".roo/commands/a.md",
+            ".vscode/settings.json",
+            "x.code-workspace",
+            "deep/x.code-workspace",
+            ".rooprotected",
+            "AGENTS.md",
+            "nested/AGENTS.md",
+            "a/b/AGENT.md",
+            "/ws/.kilocodeignore",
+            "./x/../AGENTS.md",
+        ] {
             assert!(access.is_protected(path), "{path}");
         }
-        for path in ["nested/.kilocode/x", ".kilocoderules-code", "../AGENTS.md", ".kilocode"] {
+        for path in [
+            "nested/.kilocode/x",
+            "nested/.roo/x",
+            "nested/.vscode/x",
+            ".kilocoderules-code",
+            "../AGENTS.md",
+            ".kilocode",
+            "AGENTS.md.bak",
+            "MYAGENTS.md",
+            "a.txt",
+            "",
+            "/elsewhere/AGENTS.md",
+        ] {
             assert!(!access.is_protected(path), "{path}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever an ignore file says, and whatever is asked: no panic, and paths outside are not its business.
+        #[test]
+        fn any_ignore_file_is_read(text in "([-a-z0-9*?!#/\\[\\]{}\\\\ \r\n]|\\PC)*", path in "([a-z.*]|/|\\.\\./|\\PC)*") {
+            let access = Access::from_text(Path::new("/nowhere/ws"), Some(&text));
+            access.problems();
+            access.blocked_by_command(&format!("cat {path}"));
+            access.accessible(&path);
+            access.is_protected(&path);
+            let outside = format!("/nowhere/else/{}", path.replace('.', ""));
+            proptest::prop_assert!(access.accessible(outside));
         }
     }
 }

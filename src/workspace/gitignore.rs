@@ -4,10 +4,15 @@
 //! path is tested without knowing whether it is a directory: its parents are tested as directories, the path itself only
 //! when it ends with `/`. Matching takes time linear in the pattern for each path component.
 
+use std::borrow::Cow;
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 /// An ordered list of patterns; the last one that matches decides.
 #[derive(Clone, Debug, Default)]
 pub struct Patterns {
     rules: Vec<Rule>,
+    idle_lines: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,9 +51,21 @@ impl Patterns {
     /// Reads patterns, one a line. Blank lines, comments and patterns that cannot match (an unclosed `[`) are left out.
     pub fn parse(text: &str) -> Patterns {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Patterns {
-            rules: text.split('\n').filter_map(|line| Rule::parse(line.strip_suffix('\r').unwrap_or(line))).collect(),
+        let mut patterns = Patterns::default();
+        for (index, line) in text.split('\n').enumerate() {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            match Rule::parse(line) {
+                Some(rule) => patterns.rules.push(rule),
+                None if line.starts_with('#') || line.trim().is_empty() => {}
+                None => patterns.idle_lines.push(index + 1),
+            }
         }
+        patterns
+    }
+
+    /// Lines, from 1, with a pattern that cannot match.
+    pub fn idle_lines(&self) -> &[usize] {
+        &self.idle_lines
     }
 
     /// Whether there is no pattern at all.
@@ -85,10 +102,10 @@ impl Rule {
             Some(rest) => (true, rest),
             None => (false, line),
         };
-        let pattern = trim_unescaped_end(pattern);
+        let pattern = composed(trim_unescaped_end(pattern));
         let (directory_only, pattern) = match pattern.strip_suffix('/') {
             Some(rest) => (true, rest),
-            None => (false, pattern),
+            None => (false, &*pattern),
         };
         let anchored = pattern.contains('/');
         let pattern = pattern.strip_prefix('/').unwrap_or(pattern);
@@ -120,8 +137,13 @@ fn trim_unescaped_end(pattern: &str) -> &str {
     }
 }
 
+/// In lower case, and composed: some systems write `é` as two characters into names, keyboards write one.
 fn fold(name: &str) -> Vec<char> {
-    name.chars().flat_map(char::to_lowercase).collect()
+    composed(name).chars().flat_map(char::to_lowercase).collect()
+}
+
+fn composed(text: &str) -> Cow<'_, str> {
+    ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
 /// The tokens of one name pattern; `None` when a class is not closed.
@@ -254,6 +276,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// parity 03 §17: patterns as in `.gitignore`, parents before what is in them
+    /// parity 03 §quirks.18: letters of any case
     #[test]
     fn patterns_against_paths() {
         for (patterns, excluded, included) in [

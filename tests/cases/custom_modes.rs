@@ -56,6 +56,7 @@ fn start(host: &Host<'_>, place: &Place, mode: &str) -> u64 {
 }
 
 /// parity 03 §11: role, instructions and tools of a custom mode; what its file restriction says to the model
+/// parity 03 §10: a mode of a file in a whole run
 fn a_task_works_in_a_custom_mode(mode: Mode) {
     let system = [
         "You write the handbook.",
@@ -216,6 +217,8 @@ fn modes_of_every_source_and_switches_between_them(mode: Mode) {
 
 /// parity 03 §10.5: requests of a host that manages modes
 /// parity 03 §10.6: an export taken in by another workspace, with its rules
+/// parity 03 §10.1: the two files, each where it belongs
+/// parity 03 §quirks.12: rules of `.kilocode` survive their mode, those of `.roo` go
 fn modes_are_listed_written_exported_imported_and_deleted(mode: Mode) {
     let place = mode.replay(&[]);
     let host = place.host(&[]);

@@ -49,6 +49,9 @@ fn built() -> Vec<ToolName> {
 
 /// parity 03 §1: roles and instructions of the built-in modes, each in its prompt
 /// parity 03 §3: all sections in their order with their separators
+/// parity 03 §4.1: links in Markdown
+/// parity 03 §4.2: one tool a message, its form
+/// parity 03 §4.10: the objective in five steps
 #[test]
 fn the_prompts_of_all_modes_are_as_reviewed() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/prompts");

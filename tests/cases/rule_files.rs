@@ -39,6 +39,7 @@ fn toggle(path: &Path, enabled: bool) -> Value {
 
 /// parity 03 §checklist.14: a switch changes the layout of the next prompt and takes the file out of it
 /// parity 03 §6.7: files are listed with their switches
+/// parity 03 §6: rules of every kind in one prompt
 fn files_are_switched_and_the_next_request_sees_it(mode: Mode) {
     let place = place(
         mode,
@@ -105,6 +106,7 @@ fn files_are_switched_and_the_next_request_sees_it(mode: Mode) {
 
 /// parity 03 §checklist.10: role, file, custom instructions, and no tools
 /// parity 03 §9: switches do not count beside it; a fault of the file is told
+/// parity 03 §quirks.3: switches do not count beside a prompt of the user's own
 fn a_prompt_of_the_users_own_takes_the_place_of_the_built_one(mode: Mode) {
     let place = place(
         mode,

@@ -43,6 +43,7 @@ fn answer(host: &Host, ask: u64) {
 }
 
 /// parity 02 §9.1: files, folders, pages and commands of the user's words reach the model
+/// parity 03 §16.1: words of a task in a whole run
 fn words_of_the_user_bring_what_they_refer_to(mode: Mode) {
     let expected = json!({"last_user_contains": [
         "<file_content path=\"a.txt\">\n1 | alpha\n\n</file_content>",
@@ -164,6 +165,7 @@ fn changes_are_found_when_a_task_is_resumed(mode: Mode) {
 }
 
 /// parity 02 §10.1: visible editors and open tabs, relative, without ignored ones, as many as the settings say
+/// parity 03 §17: files of the editor that are ignored are not named
 fn the_editors_files_are_named_within_limits(mode: Mode) {
     let expected = json!({"last_user_contains": [
         "# VSCode Visible Files\na.txt,../b.txt\n\n# VSCode Open Tabs\na.txt\n\n# Current Time\n",

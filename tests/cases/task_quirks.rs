@@ -9,6 +9,8 @@ use crate::scripted::{ASK, after, all, answer, api, next, request_record, start,
 
 /// parity 02 §9: tasks are expanded, answers to questions are not
 /// parity 02 §19.1: an answer is not expanded, a task is, and once more when it is resumed
+/// parity 03 §16.1: answers to questions stay as they are
+/// parity 03 §quirks.15: words between `<answer>` tags are not looked through
 #[test]
 fn answers_are_not_expanded_and_a_resumed_task_is_expanded_again() {
     let turns = [

@@ -211,6 +211,8 @@ mod tests {
     }
 
     /// parity 02 §9.1: references become pointers, contents follow in the order of first appearance, commands last
+    /// parity 03 §checklist.23: each once, in the order of first appearance, commands last
+    /// parity 03 §16.3: pointer and block of every kind
     #[tokio::test]
     async fn contents_follow_in_the_order_of_their_first_appearance() {
         let text = "@/b/ /ab and @/c.txt, @/b/ ftp @ftp://x @problems";
@@ -226,6 +228,8 @@ mod tests {
         assert!(others.ends_with("<url_content url=\"https://h/x\">\nUrl(\"https://h/x\")\n</url_content>"));
     }
 
+    /// parity 03 §15.2: the first place that has the text is taken
+    /// parity 03 §quirks.14: the white space before a reference goes with it
     #[tokio::test]
     async fn a_command_takes_the_first_place_that_has_its_text() {
         for (text, expected) in [

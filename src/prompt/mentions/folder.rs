@@ -47,6 +47,8 @@ mod tests {
         Child { is_folder: name == "sub", name, ignored, text: text.map(str::to_owned) }
     }
 
+    /// parity 03 §checklist.24: direct children, those that are ignored left out or locked
+    /// parity 03 §16.3: the last entry has its mark by its place among all
     #[test]
     fn entries_then_contents() {
         let children = [child("a.md", false, Some("1 | a\n")), child("sub", false, None), child("z", true, None)];

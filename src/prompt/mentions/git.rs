@@ -34,6 +34,8 @@ pub fn commit(facts: &str, statistics: &str, diff: &str) -> String {
 mod tests {
     use super::*;
 
+    /// parity 03 §16.3: layout of a commit
+    /// parity 03 §quirks.21: of a body the first line
     #[test]
     fn a_commit_with_and_without_a_description() {
         let facts = "abcdef1234\nabcdef1\nSubject\nA. Uthor\nMon Jan 1\n";

@@ -110,6 +110,8 @@ fn ends(rest: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// parity 03 §checklist.22: paths, addresses, commits and words, and where each ends
+    /// parity 03 §16.2: shortest path, one punctuation mark left out, escaped spaces
     #[test]
     fn the_grammar_of_mentions() {
         for (text, expected) in [
@@ -123,6 +125,18 @@ mod tests {
             ("@/x\u{2003}@https://é/\n@terminal", "/x|https://é/|terminal"),
             ("(@/a) @problems) @problematic @abcdef @/ @/a\\b log:@/x \\@/x a@/x @ABCDEF1 @:// @", ""),
             ("@/a\\ @/b", "/a\\ @/b"),
+            ("@/日本語/ファイル.txt、x @/é\u{301}.md!", "/日本語/ファイル.txt、x|/é\u{301}.md"),
+            ("@C:\\dir\\a.txt @/C:/dir/a.txt @/dir\\a.txt", "/C:/dir/a.txt"),
+            ("@/a\\ b\\ c/d\\ e.md, @/x\\\\ y", "/a\\ b\\ c/d\\ e.md"),
+            ("@http://h:80/p?q=a,b#f. @file:///etc @ftp://x; @a-b://x", "http://h:80/p?q=a,b#f|file:///etc|ftp://x"),
+            ("@problems: @problems:: @terminal? @terminals @Problems @git-changesx", "problems|terminal"),
+            (
+                "@1234567, @0123456789012345678901234567890123456789 @01234567890123456789012345678901234567890 @123456",
+                "1234567|0123456789012345678901234567890123456789",
+            ),
+            ("@abcdefg @abcdef12_ @abcdef12-x @dead beef", ""),
+            ("\u{feff}@/a\u{a0}@/b\u{3000}@/c\u{200b}@/d", "/a|/b|/c\u{200b}@/d"),
+            ("@/@/@/ @@/x @/a@/b", "/@/@/|/a@/b"),
             ("@/a\\ @problems x\\", "/a\\ @problems"),
         ] {
             let values: Vec<&str> = mentions(text).iter().map(|mention| mention.value).collect();
@@ -130,6 +144,7 @@ mod tests {
         }
     }
 
+    /// parity 03 §15.2: a name after white space and before it
     #[test]
     fn the_grammar_of_commands() {
         for (text, expected) in

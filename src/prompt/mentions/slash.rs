@@ -123,6 +123,9 @@ mod tests {
     }
 
     /// parity 02 §9.2: a workflow stands in front of the text, an engine command takes its place
+    /// parity 03 §checklist.25: `/a.md` runs in a task and not in feedback
+    /// parity 03 §checklist.26: what stood around the command is in the user's input
+    /// parity 03 §15.4: workflow in front, engine command around the text
     #[test]
     fn workflows_and_engine_commands() {
         assert_eq!(replaced("x <task>\n /a.md now</task>"), prefix("a.md", "/ws/a.md") + "x <task> now</task>");
@@ -153,11 +156,26 @@ mod tests {
         }
     }
 
+    /// parity 03 §15.4: tags in their order
     #[test]
     fn the_first_tag_that_resolves_counts() {
         assert!(replaced("<feedback>/newtask a</feedback><task>/smol b</task>").contains("type=\"condense\""));
         assert!(replaced("<task>/none</task><feedback>/newtask a</feedback>").contains("type=\"new_task\""));
         assert!(run("<task>/newrule x</task>", &[], |_| None, &Texts::builtin()).rules_check);
+    }
+
+    /// parity 03 §quirks.10: `context` is explained and no parameter of the parser
+    /// parity 03 §quirks.25: the words are for every mode, the tool belongs to the group of edits
+    #[test]
+    fn commands_explain_tools_as_the_reference_does() {
+        use crate::protocol::tool::{ParamName, ToolName};
+        use crate::settings::modes::{ALWAYS_AVAILABLE, Group};
+
+        let text = replaced("<task>/newtask</task>");
+        assert!(text.contains("\n<context>") && ParamName::parse("context").is_none(), "{text}");
+        let text = replaced("<task>/newrule</task>");
+        assert!(text.contains("mode") && text.contains("<new_rule>\n<path>.kilocode/rules/"), "{text}");
+        assert!(Group::Edit.tools().contains(&ToolName::NewRule) && !ALWAYS_AVAILABLE.contains(&ToolName::NewRule));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub fn last_command(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// parity 03 §16.3: the last command of a terminal
     #[test]
     fn the_last_command_with_its_output_is_shown() {
         for (text, expected) in [

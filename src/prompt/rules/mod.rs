@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use super::text::{Texts, context};
 use crate::ecma;
+use crate::workspace::access::Problem;
 use crate::workspace::reading::{self, ReadError};
 use directory::Budget;
 use toggles::Toggles;
@@ -73,6 +74,8 @@ pub enum Notice {
     Unreadable(PathBuf),
     /// The folder, with what its links lead to, has more entries than are looked at.
     TooMany(PathBuf),
+    /// Something is wrong with the ignore file of this workspace.
+    IgnoreFile(PathBuf, Problem),
 }
 
 impl Notice {
@@ -84,6 +87,12 @@ impl Notice {
             Notice::NoRoom(path) => ("rules.no_room", path),
             Notice::Unreadable(path) => ("rules.unreadable", path),
             Notice::TooMany(path) => ("rules.too_many", path),
+            Notice::IgnoreFile(path, Problem::Unreadable(cause)) => {
+                return texts.render("ignore.unreadable", context! { path => path.to_string_lossy(), cause });
+            }
+            Notice::IgnoreFile(path, Problem::Pattern(line)) => {
+                return texts.render("ignore.bad_pattern", context! { path => path.to_string_lossy(), line });
+            }
         };
         texts.render(id, context! { path => path.to_string_lossy(), kibibytes => MAX_FILE >> 10 })
     }

@@ -100,6 +100,8 @@ fn blocks_stand_in_order() {
 
 /// parity 03 §checklist.12: global rules precede project rules; `.roo` used only when `.kilocode` is absent
 /// parity 03 §6.3: directories of the mode have a heading of their own, legacy file only without them
+/// parity 03 §quirks.2: the label of the folders, then each file
+/// parity 03 §quirks.4: an empty file is a heading
 #[test]
 fn rules_of_a_mode() {
     let world = World::new(&[
@@ -128,6 +130,7 @@ fn rules_of_a_mode() {
 }
 
 /// parity 03 §6.4: the first legacy file with text counts, only without rules in directories; two of them are told of
+/// parity 03 §quirks.28: a folder of files that are left out counts as empty
 #[test]
 fn legacy_files() {
     let world = World::new(&[("/ws/.clinerules", "c"), ("/ws/.roorules", " \n")]);
@@ -147,6 +150,7 @@ fn legacy_files() {
 }
 
 /// parity 03 §checklist.15: AGENTS.md is preferred, an empty one falls to AGENT.md
+/// parity 03 §6.5: the first with text, in the workspace alone
 #[test]
 fn agent_rules() {
     let world = World::new(&[("/ws/AGENTS.md", "many"), ("/ws/AGENT.md", "one")]);
@@ -245,6 +249,8 @@ fn links_in_a_directory() {
 }
 
 /// parity 03 §checklist.14: any toggle entry switches to relative paths under `# Local Rules from <dir>:`
+/// parity 03 §quirks.3: with any switch legacy rules do not count
+/// parity 03 §quirks.28: also with one for a file that is gone
 #[test]
 fn toggles_bring_another_layout() {
     let world = World::new(&[

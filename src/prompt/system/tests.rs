@@ -30,6 +30,7 @@ fn inputs() -> SystemInputs<'static> {
 
 /// parity 03 §3: the sections in their order with their separators, two of them where a section is empty
 /// parity 03 §quirks.1: neither the catalogue nor the guidelines have a rule line
+/// parity 03 §4: each section begins with its heading
 #[test]
 fn segments_stand_in_order() {
     let prompt = build(&Texts::builtin(), &inputs()).unwrap();

@@ -390,6 +390,7 @@ mod tests {
     }
 
     /// parity 03 §10.3: look-alikes of spaces, quotes and dashes
+    /// parity 03 §quirks.19: also inside the words of a mode
     #[test]
     fn look_alikes_are_made_plain() {
         let text = "\u{feff}customModes:\n\u{a0}\u{a0}- slug: a\u{2011}b\n    name: \u{201c}N\u{201d}\n    roleDefinition: it\u{2019}s\u{200b}\n    groups: []\n";

@@ -70,6 +70,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// parity 03 §15.4: switches of workflows follow the folder
     #[test]
     fn new_files_are_on_and_gone_ones_forgotten() {
         let root = tempfile::tempdir().expect("a folder");
