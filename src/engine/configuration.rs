@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::attachment::Attachment;
 use super::core::Core;
+use super::modes;
+use super::old_files;
 use super::router::{Outcome, object, setting_refused, stale};
+use super::rules;
 use super::settings::public_view;
 use super::stored::{self, StoredError};
 use crate::protocol::event::{Event, Log, LogLevel, RequestFailed, SettingsChanged};
@@ -38,6 +41,10 @@ enum Notice {
     Imported(String),
     #[error("{0} was not imported: {1}")]
     NotImported(String, String),
+    #[error("the secret `{0}` is still in the keyring: {1}")]
+    SecretLeft(String, String),
+    #[error("modes that could not be read are kept in {0}")]
+    ModesKept(String),
 }
 
 /// `settings.get`: values in force, of the engine or of a session.
@@ -66,8 +73,12 @@ pub fn set(core: &Core, client: &Attachment, set: &request::SettingsSet) -> Outc
     Ok(Value::Null)
 }
 
-/// Puts the files in force when the engine opens, after what is to be imported at every start.
+/// Puts the files in force when the engine opens: those of older versions under their present names, then what is to be imported at
+/// every start.
 pub fn open(core: &Core) {
+    for left in old_files::rename(&core.storage) {
+        tell_once(core, left.to_string());
+    }
     drop(put_in_force(core));
     let setting = core.settings.current().option_str("autoImportSettingsPath").map(str::to_owned);
     let path = setting.and_then(|setting| transfer::auto_import_path(&setting, core.home()));
@@ -237,7 +248,14 @@ fn change_current(
     with: Reading<'_>,
 ) -> Result<(), ProfileError> {
     if let Some(name) = changes.shift_remove(IN_FORCE).as_ref().and_then(Value::as_str) {
-        store.activate(name, None)?;
+        // Settings of a profile that is not there yet make it (spec 04 §6.5).
+        match store.activate(name, None) {
+            Err(ProfileError::NotFound(_)) if changes.contains_key("apiProvider") => {
+                store.save(name, Map::new(), with)?;
+                store.activate(name, None)?;
+            }
+            done => done?,
+        }
     }
     if changes.is_empty() {
         return Ok(());
@@ -269,7 +287,12 @@ fn changed(core: &Core) {
 pub fn export(core: &Core, request: &request::SettingsExport) -> Outcome {
     let own = own_providers(core);
     let (store, _) = core.stored.profiles(&own).map_err(io_failed)?;
-    let file = transfer::export(&core.settings.everything(), &store, &own, request.secrets);
+    let mut settings = core.settings.everything();
+    let modes = core.modes.of(None).join(core.settings.current()).custom_modes.clone();
+    if !modes.is_empty() {
+        settings.insert("customModes".into(), modes.into());
+    }
+    let file = transfer::export(&settings, &store, &own, request.secrets);
     match &request.path {
         None => Ok(json!({"settings": file})),
         Some(path) => {
@@ -301,6 +324,11 @@ fn import(core: &Core, text: &str) -> Outcome {
     let profiles: Vec<String> = imported.profiles.profiles().keys().cloned().collect();
     let settings: Vec<String> = imported.global.keys().cloned().collect();
     let current = imported.profiles.current.clone();
+    // The modes first: their file is the likeliest that cannot be changed.
+    core.stored.changeable(&own).map_err(io_failed)?;
+    if !imported.modes.is_empty() {
+        modes::import(core, imported.modes)?;
+    }
     change_profiles(core, "settings.import", |store, _| {
         store.import(imported.profiles);
         Ok(())
@@ -312,10 +340,24 @@ fn import(core: &Core, text: &str) -> Outcome {
     Ok(json!({"profiles": profiles, "current": current, "settings": settings}))
 }
 
-/// `settings.reset`: nothing is kept any more (spec 04 §6.4).
+/// `settings.reset`: nothing is kept any more (spec 04 §6.4): settings, profiles, the secrets that they name, the user's modes and the
+/// user's switches of rule files. Tasks are no settings: their list stays.
 pub fn reset(core: &Core) -> Outcome {
+    let secrets = core.stored.keyring_entries();
+    if let Some(copy) = modes::reset(core)? {
+        tell(core, LogLevel::Warning, &Notice::ModesKept(copy.display().to_string()));
+    }
+    rules::forget_switches(core)?;
     core.stored.reset().map_err(io_failed)?;
+    core.keyring.forget_file().map_err(|cause| RequestFailed::new(ErrorKind::Io, cause.to_string()))?;
+    for entry in secrets {
+        if let Err(error) = core.runtime.block_on(core.keyring.delete(&entry)) {
+            tell(core, LogLevel::Warning, &Notice::SecretLeft(entry, error.to_string()));
+            break;
+        }
+    }
     changed(core);
+    core.modes_changed();
     Ok(Value::Null)
 }
 
@@ -349,13 +391,21 @@ pub fn profile_set(core: &Core, set: &request::ProfileSet) -> Outcome {
     };
     let mode = core.settings.current().mode.clone();
     let id = change_profiles(core, "profile.set.settings", |store, with| {
+        if let Some(former) = &set.former {
+            store.rename(former, &set.name, Some(&mode))?;
+        }
         let id = store.save(&set.name, profile, with)?;
         if set.activate {
             store.activate(&set.name, Some(&mode))?;
         }
         Ok(id)
+    });
+    // Only the former name can be one that is not there.
+    let id = id.map_err(|failed| match failed.kind.as_str() {
+        "not_found" => RequestFailed { place: Some("profile.set.former".into()), ..failed },
+        _ => failed,
     })?;
-    if set.activate {
+    if set.activate || set.former.is_some() {
         core.settings.forget_profile();
     }
     changed(core);
@@ -393,6 +443,7 @@ fn refused(error: &ProfileError, place: &str) -> RequestFailed {
     match error {
         ProfileError::NotFound(_) => at(place, ErrorKind::NotFound, error.to_string()),
         ProfileError::Last => at(place, ErrorKind::InvalidRequest, error.to_string()),
+        ProfileError::Taken(_) => at("profile.set.name", ErrorKind::InvalidRequest, error.to_string()),
         ProfileError::Invalid(problem) => {
             at(&format!("{place}.{}", problem.place()), ErrorKind::Settings, problem.message.clone())
         }
@@ -402,7 +453,7 @@ fn refused(error: &ProfileError, place: &str) -> RequestFailed {
 fn io_failed(error: StoredError) -> RequestFailed {
     let kind = match &error {
         StoredError::Damaged { .. } => ErrorKind::Settings,
-        StoredError::System { .. } => ErrorKind::Io,
+        StoredError::Unfit { .. } | StoredError::System { .. } => ErrorKind::Io,
     };
     RequestFailed::new(kind, error.to_string())
 }

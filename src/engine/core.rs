@@ -262,9 +262,6 @@ impl Core {
 
     /// Takes in a client.
     pub fn admit(&self, client: Arc<Attachment>) {
-        for event in std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner)) {
-            client.channel.send(0, event);
-        }
         self.clients().insert(client.number, client);
     }
 
@@ -313,6 +310,10 @@ impl Core {
             before.detach(Detached::Replaced);
         }
         client.channel.attach(link.clone(), seen(0), |_| {});
+        // Only now: what is sent to a client in this process before it is connected is gone.
+        for event in std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner)) {
+            client.channel.send(0, event);
+        }
         for open in self.open_sessions() {
             if open.client == client.number {
                 open.host.attach(link.clone(), seen(open.host.session));

@@ -86,6 +86,16 @@ impl SystemKeyring {
         Ok(before.is_some())
     }
 
+    /// Removes the file that serves where there is no keyring, with all that is in it.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn forget_file(&self) -> std::io::Result<()> {
+        let removed = self.place.file.as_ref().map_or(Ok(()), std::fs::remove_file);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        removed.or_else(|cause| if cause.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(cause) })
+    }
+
     async fn ask(&self, entry: &str, question: Question) -> Answer {
         let (answer, answered) = oneshot::channel();
         self.submit(Job { entry: entry.to_owned(), question, answer })?;
@@ -160,16 +170,27 @@ fn carry_out(store: &mut Option<Arc<CredentialStore>>, place: &Place, entry: &st
     };
     let entry_name = entry;
     let entry = opened.build(SERVICE, entry, None).map_err(in_words)?;
+    // While there was no keyring, it may have been kept in the file. A copy must not outlive a deletion, nor stand in clear beside a
+    // newer secret.
+    let copy = match (&place.file, question) {
+        (Some(file), Question::Delete) if file.exists() => from_file(file, entry_name, question)?,
+        _ => None,
+    };
     let outcome = match question {
         Question::Get => entry.get_password().map(|secret| Some(secret.into())),
-        Question::Set(secret) => entry.set_password(secret.expose_secret()).map(|()| None),
+        Question::Set(secret) => entry.set_password(secret.expose_secret()).map(|()| {
+            if let Some(file) = place.file.as_ref().filter(|file| file.exists()) {
+                // The secret is kept; a file that cannot be read is told when it is needed.
+                let _ = from_file(file, entry_name, &Question::Delete);
+            }
+            None
+        }),
         Question::Delete => entry.delete_credential().map(|()| Some(SecretString::default())),
     };
     match outcome {
-        // It may have been kept while there was no keyring.
-        Err(Error::NoEntry) => match &place.file {
-            Some(file) if file.exists() => from_file(file, entry_name, question),
-            _ => Ok(None),
+        Err(Error::NoEntry) => match (&place.file, question) {
+            (Some(file), Question::Get) if file.exists() => from_file(file, entry_name, question),
+            _ => Ok(copy),
         },
         Err(Error::PlatformFailure(cause) | Error::NoStorageAccess(cause)) => {
             // The connection may be gone; the next question opens another.
@@ -279,6 +300,16 @@ mod tests {
         // A keyring that is there again does not hide what was kept meanwhile.
         let later = SystemKeyring::with(Place { open: mock, file: Some(file.clone()) });
         assert_eq!(later.get("home").await.map(|found| found.is_some()), Ok(true));
+        // Deleting and replacing leave no copy in clear, wherever it was.
+        let text = || std::fs::read_to_string(&file).expect("there");
+        keyring.set("old", "sk-old".into()).await.expect("kept");
+        assert!(text().contains("sk-old"));
+        later.set("old", "sk-new".into()).await.expect("kept");
+        assert!(!text().contains("old") && text().contains("sk-2"));
+        keyring.set("old", "sk-old".into()).await.expect("kept");
+        assert_eq!(later.delete("old").await, Ok(true));
+        assert!(!text().contains("old"));
+        assert_eq!((later.delete("home").await, later.delete("home").await), (Ok(true), Ok(false)));
         std::fs::write(&file, "{\"home\": [\"sk-2\"]}").expect("written");
         let said = format!("{:?}", keyring.set("home", "sk-3".into()).await);
         assert!(said.contains("is no object of texts") && !said.contains("sk-"), "{said}");

@@ -22,6 +22,7 @@ mod keeper;
 mod keyring;
 mod link;
 mod modes;
+mod old_files;
 mod options;
 mod outbox;
 mod preview;

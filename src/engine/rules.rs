@@ -9,7 +9,7 @@ use super::core::Core;
 use super::router::{Outcome, workspace_folder};
 use crate::prompt::commands::Folders;
 use crate::prompt::rules::listing;
-use crate::prompt::rules::toggles::{self, Toggles};
+use crate::prompt::rules::toggles::{self, Kind, Toggles};
 use crate::prompt::text::Texts;
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
@@ -61,6 +61,23 @@ pub fn toggle(core: &Core, toggle: &RulesToggle) -> Outcome {
     std::fs::create_dir_all(&core.storage).map_err(|cause| failed(&file, &cause))?;
     write_atomic(&file, Value::Object(store).to_string().as_bytes()).map_err(|cause| failed(&file, &cause))?;
     Ok(Value::Null)
+}
+
+/// Forgets the switches of the user's own files; those of workspaces stay.
+///
+/// # Errors
+/// Their file cannot be written.
+pub fn forget_switches(core: &Core) -> Result<(), RequestFailed> {
+    let _one_at_a_time = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = toggles::store_file(&core.storage);
+    // A file that cannot be read switches nothing.
+    let Ok(mut store) = toggles::read_store(&core.storage) else { return Ok(()) };
+    let before = store.len();
+    store.retain(|key, _| ![Kind::GlobalRules.key(), Kind::GlobalWorkflows.key()].contains(&key.as_str()));
+    if store.len() == before {
+        return Ok(());
+    }
+    write_atomic(&file, Value::Object(store).to_string().as_bytes()).map_err(|cause| failed(&file, &cause))
 }
 
 /// The commands that can be called by `/name` in a workspace.

@@ -1,6 +1,7 @@
 //! Settings on disk, in `settings/` of the engine's storage: `settings.json`, an object of settings, and `profiles.json`, the store of
 //! profiles. Both may hold keys and are for the user alone. What cannot be read is told and never written over.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::surroundings;
 use crate::settings::profiles::store::{ProfileStore, Reading, StoreError, new_id};
+use crate::settings::reference::Reference;
 use crate::settings::schema::{self, line_of};
 use crate::settings::transfer;
 use crate::workspace::write::write_atomic;
@@ -42,6 +44,14 @@ pub struct Found {
 /// Files that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
+    /// It is no file, or too large.
+    #[error("{file}: {message}")]
+    Unfit {
+        /// Which.
+        file: String,
+        /// Why.
+        message: String,
+    },
     /// By its content.
     #[error("{file}: {error}")]
     Damaged {
@@ -86,7 +96,7 @@ impl StoredSettings {
         let _changing = self.changing();
         let mut problems = Vec::new();
         let file = self.settings_file();
-        let mut settings = match read_usable(&file, &mut problems) {
+        let mut settings = match migrated(&file).and_then(|()| read_usable(&file, &mut problems)) {
             Ok(settings) => settings,
             Err(error) => {
                 problems.push(error.to_string());
@@ -163,6 +173,28 @@ impl StoredSettings {
         Ok(done)
     }
 
+    /// Whether both files can be changed.
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub fn changeable(&self, providers: &[String]) -> Result<(), StoredError> {
+        let _changing = self.changing();
+        read_object(&self.settings_file())?;
+        read_store(&self.profiles_file(), &read_text(&self.profiles_file())?, providers).map(drop)
+    }
+
+    /// Entries of the keyring that the files refer to; none of a file that cannot be read.
+    pub fn keyring_entries(&self) -> BTreeSet<String> {
+        let _changing = self.changing();
+        let mut entries = BTreeSet::new();
+        for file in [self.settings_file(), self.profiles_file()] {
+            if let Ok((values, _)) = read_object(&file) {
+                values.values().for_each(|value| gather_entries(value, &mut entries));
+            }
+        }
+        entries
+    }
+
     /// Empties both.
     ///
     /// # Errors
@@ -183,9 +215,32 @@ impl StoredSettings {
     }
 }
 
+fn gather_entries(value: &Value, entries: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            if let Some(Reference::Keyring(entry)) = Reference::parse(text) {
+                entries.insert(entry.to_owned());
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather_entries(item, entries)),
+        Value::Object(fields) => fields.values().for_each(|field| gather_entries(field, entries)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// An id for a profile.
 pub fn fresh_id() -> String {
     new_id(surroundings::random())
+}
+
+/// Brings a file of old settings into its new form.
+fn migrated(file: &Path) -> Result<(), StoredError> {
+    let (mut settings, _) = read_object(file)?;
+    if transfer::migrate(&mut settings) {
+        // It is done again the next time, if it cannot be kept.
+        let _ = write(file, &Value::Object(settings));
+    }
+    Ok(())
 }
 
 /// The settings of a file that are what they should be; none of a file that is not there. `problems` gets what is wrong.
@@ -237,15 +292,32 @@ fn read_object(file: &Path) -> Result<(Map<String, Value>, String), StoredError>
 }
 
 /// A text; empty for a file that is not there.
+///
+/// # Errors
+/// It is no file, larger than 16 MiB, or cannot be read.
 pub fn read_text(file: &Path) -> Result<String, StoredError> {
-    let opened = match fs::File::open(file) {
-        Ok(opened) => opened,
+    let unfit = |message: String| Err(StoredError::Unfit { file: file.display().to_string(), message });
+    match fs::metadata(file) {
+        // Opening a pipe or a device could wait for ever.
+        Ok(metadata) if !metadata.is_file() => return unfit("this is not a file".into()),
+        Ok(_) => {}
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         Err(cause) => return Err(system(file, cause)),
-    };
-    let mut text = String::new();
-    opened.take(SIZE_LIMIT).read_to_string(&mut text).map_err(|cause| system(file, cause))?;
-    Ok(text)
+    }
+    let mut bytes = Vec::new();
+    let opened = fs::File::open(file).map_err(|cause| system(file, cause))?;
+    opened.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(|cause| system(file, cause))?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return unfit(format!("the file is larger than {SIZE_LIMIT} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes().iter().take(before).filter(|byte| **byte == b'\n').count();
+        StoredError::Damaged {
+            file: file.display().to_string(),
+            error: StoreError { line, message: "is not UTF-8".into() },
+        }
+    })
 }
 
 /// Writes a file for the user alone, whole.
@@ -337,8 +409,39 @@ mod tests {
             assert_eq!(fs::read_to_string(stored.settings_file()).unwrap(), content);
             assert_eq!(fs::read_to_string(stored.profiles_file()).unwrap(), content);
         }
-        fs::write(stored.settings_file(), b"\xff\xfe").unwrap();
-        assert_eq!(stored.load(&[]).problems.len(), 2);
+        fs::write(stored.settings_file(), b"{\n\"mode\": \"\xff\xfe").unwrap();
+        let told = stored.load(&[]).problems;
+        assert!(told.len() == 2 && told[0].ends_with("settings.json: line 2: is not UTF-8"), "{told:?}");
+        fs::write(stored.settings_file(), vec![b' '; SIZE_LIMIT as usize + 1]).unwrap();
+        let told = stored.load(&[]).problems;
+        assert!(told[0].ends_with("the file is larger than 16777216 bytes"), "{told:?}");
+        fs::remove_file(stored.settings_file()).unwrap();
+        fs::create_dir(stored.settings_file()).unwrap();
+        assert!(stored.load(&[]).problems[0].ends_with("this is not a file"));
+    }
+
+    /// parity 04 §6.2: old settings are brought into their new form once, in the file too
+    #[test]
+    fn old_settings_are_brought_forward_once() {
+        let (_folder, stored) = stored();
+        fs::create_dir_all(stored.settings_file().parent().unwrap()).unwrap();
+        let on_disk =
+            || -> Value { serde_json::from_str(&fs::read_to_string(stored.settings_file()).unwrap()).unwrap() };
+        fs::write(stored.settings_file(), "{\"mode\":\n5}").unwrap();
+        stored.load(&[]);
+        assert_eq!(on_disk(), json!({"mode": 5}), "nothing to bring forward");
+        fs::write(stored.settings_file(), "{\"allowedCommands\": [\"tsc\", \"ls\"],\n\"mode\": 5}").unwrap();
+        let found = stored.load(&[]);
+        assert_eq!(found.settings["allowedCommands"], json!(["ls"]));
+        assert!(
+            found.problems[0].contains("settings.json:5: mode"),
+            "the line of the file as it is now: {:?}",
+            found.problems
+        );
+        let kept = json!({"allowedCommands": ["ls"], "mode": 5, "defaultCommandsMigrationCompleted": true});
+        assert_eq!(on_disk(), kept);
+        stored.change_settings(|settings| drop(settings.insert("allowedCommands".into(), json!(["tsc"])))).unwrap();
+        assert_eq!(stored.load(&[]).settings["allowedCommands"], json!(["tsc"]));
     }
 
     #[test]

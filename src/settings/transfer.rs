@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::modes::file;
 use super::profiles::store::{ProfileStore, Reading, StoreError};
 use super::reference::Reference;
 use super::schema::{self, Problem, Scope, schema};
@@ -18,6 +19,8 @@ pub struct Imported {
     pub profiles: ProfileStore,
     /// Settings to be set.
     pub global: Map<String, Value>,
+    /// Modes for the user's file of modes, valid, without their `source`.
+    pub modes: Vec<Map<String, Value>>,
 }
 
 /// A file that is not imported; nothing of it is.
@@ -101,10 +104,28 @@ pub fn read(text: &str, with: Reading<'_>) -> Result<Imported, ImportError> {
     let importable = |name: &str| schema().key(name).is_none_or(|key| key.global || key.scope == Scope::Workspace);
     global.retain(|name, value| importable(name) && !value.is_null());
     problems.extend(schema::check(&global).into_iter().map(|problem| problem.inside(&[GLOBAL])));
+    let modes = modes(global.shift_remove("customModes"), &mut problems);
     match profiles {
-        Some(profiles) if problems.is_empty() => Ok(Imported { profiles, global }),
+        Some(profiles) if problems.is_empty() => Ok(Imported { profiles, global, modes }),
         _ => Err(ImportError::Values(problems)),
     }
+}
+
+/// The modes of a file. What is wrong with one goes to `problems`, unless the table of settings has said so.
+fn modes(list: Option<Value>, problems: &mut Vec<Problem>) -> Vec<Map<String, Value>> {
+    let told = problems.iter().any(|problem| problem.path.get(1).is_some_and(|key| key == "customModes"));
+    let Some(Value::Array(list)) = list.filter(|_| !told) else { return Vec::new() };
+    let check = |(at, mode): (usize, &Value)| match file::validate(mode) {
+        Ok(mode) => Some(mode),
+        Err(issues) => {
+            problems.extend(issues.into_iter().map(|(place, message)| {
+                let steps = format!("{GLOBAL}.customModes.{at}{place}");
+                Problem { path: steps.split('.').map(str::to_owned).collect(), message }
+            }));
+            None
+        }
+    };
+    list.iter().enumerate().filter_map(check).collect()
 }
 
 /// Where a file to be imported at every start lies: absolute, below `~/`, or relative to `home`. `None` for a blank text.
@@ -116,17 +137,18 @@ pub fn auto_import_path(setting: &str, home: &std::path::Path) -> Option<std::pa
 }
 
 /// Old settings in their new form (spec 04 §6.2): default commands that are none any more, the key of image generation. True when
-/// something changed.
+/// a value changed, beside the note that it was done.
 pub fn migrate(values: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     if values.get("defaultCommandsMigrationCompleted") != Some(&Value::Bool(true)) {
         if let Some(Value::Array(commands)) = values.get_mut("allowedCommands") {
             let old =
                 |command: &str| ["npm install", "npm test", "tsc"].contains(&command.trim().to_lowercase().as_str());
+            let before = commands.len();
             commands.retain(|command| !command.as_str().is_some_and(old));
+            changed = commands.len() < before;
         }
         values.insert("defaultCommandsMigrationCompleted".into(), true.into());
-        changed = true;
     }
     if let Some(images) = values.shift_remove("openRouterImageGenerationSettings") {
         for (old, new) in
@@ -209,8 +231,20 @@ mod tests {
             Ok(imported) => imported,
             Err(error) => panic!("{error}"),
         };
-        assert_eq!(export(&imported.global, &imported.profiles, &[], true), file);
-        let shared = export(&imported.global, &imported.profiles, &[], false);
+        // The modes come back from their file.
+        let mut global = imported.global.clone();
+        let modes = imported.modes.iter().cloned().map(|mut mode| {
+            mode.insert("source".into(), "global".into());
+            mode
+        });
+        global.insert("customModes".into(), modes.collect());
+        let sorted = |file: Value| -> std::collections::BTreeMap<String, Value> {
+            serde_json::from_value(file["globalSettings"].clone()).expect("an object")
+        };
+        let exported = export(&global, &imported.profiles, &[], true);
+        assert_eq!(sorted(exported.clone()), sorted(file.clone()));
+        assert_eq!(exported["providerProfiles"], file["providerProfiles"]);
+        let shared = export(&global, &imported.profiles, &[], false);
         let mut expected = file.clone();
         without_secrets(expected["globalSettings"].as_object_mut().expect("an object"));
         let profiles = expected["providerProfiles"]["apiConfigs"].as_object_mut().expect("an object");
@@ -252,6 +286,14 @@ mod tests {
                 "[providerProfiles.apiConfigs.a.rateLimitSeconds]: must be a whole number\n[globalSettings.mode]: must be a text",
             ),
             (file(json!({}), json!([])), "[globalSettings]: must be an object"),
+            (
+                file(
+                    json!({}),
+                    json!({"customModes": [{"slug": "a b", "name": "A", "roleDefinition": "r", "groups": ["nope"]}]}),
+                ),
+                "[globalSettings.customModes.0.slug]: must be a text of letters, digits and dashes\n[globalSettings.customModes.0.groups.0]: must be one of read, edit, browser, command, mcp, modes",
+            ),
+            (file(json!({}), json!({"customModes": 5})), "[globalSettings.customModes]: must be a list"),
             ("{\"providerProfiles\": {}}".to_owned(), "[providerProfiles]: apiConfigs must be an object"),
         ] {
             let error = read(&text, with()).map(|_| ()).expect_err(&text);

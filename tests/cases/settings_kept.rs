@@ -14,6 +14,12 @@ both! {
     unknown_settings_are_kept_and_told_once,
     files_that_others_change_are_read_again,
     a_workspace_brings_what_it_may,
+    modes_of_a_settings_file_are_the_users_modes,
+    nothing_is_kept_after_a_reset,
+    a_renamed_profile_keeps_its_modes,
+    profiles_that_only_the_host_gave_are_not_exported,
+    values_and_the_profile_they_name_are_set_at_once,
+    files_of_older_versions_are_taken_up,
 }
 
 fn log(received: &Received) -> Option<String> {
@@ -208,4 +214,157 @@ fn a_workspace_brings_what_it_may(mode: Mode) {
     for word in ["alwaysAllowMcp", "openAiBaseUrl", "language"] {
         assert!(told.iter().any(|message| message.contains(word)), "{word}: {told:?}");
     }
+}
+
+fn mode_of(slug: &str) -> Value {
+    json!({"slug": slug, "name": slug, "roleDefinition": "r", "groups": ["read"]})
+}
+
+/// parity 04 §6.3: modes of a settings file go into the user's file, by slug; an export holds those of the file
+fn modes_of_a_settings_file_are_the_users_modes(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
+    let host = place.host(&[]);
+    host.call(&json!({"type": "mode.set", "source": "global", "mode": mode_of("kept")})).unwrap();
+    host.call(&json!({"type": "mode.set", "source": "global", "mode": mode_of("changed")})).unwrap();
+    let file = |modes: Value| {
+        json!({
+            "providerProfiles": {"currentApiConfigName": "default", "apiConfigs": {"default": {"id": "d"}}},
+            "globalSettings": {"language": "de", "customModes": modes},
+        })
+    };
+    let mut changed = mode_of("changed");
+    changed["name"] = "Changed".into();
+    let import = |modes: Value| host.call(&json!({"type": "settings.import", "settings": file(modes)}));
+    import(json!([changed, mode_of("new")])).unwrap();
+    let exported = host.call(&json!({"type": "settings.export"})).unwrap()["settings"].take();
+    let modes = exported["globalSettings"]["customModes"].as_array().unwrap();
+    let names: Vec<&str> = modes.iter().filter_map(|mode| mode["name"].as_str()).collect();
+    assert_eq!(names, ["kept", "Changed", "new"]);
+    let settings = std::fs::read_to_string(place.storage.join("settings/settings.json")).unwrap();
+    assert!(!settings.contains("customModes"), "{settings}");
+    // All or nothing: a mode that is wrong, and a file that cannot be changed.
+    let failed = import(json!([mode_of("fine"), {"slug": "x y"}])).unwrap_err();
+    assert!(failed.message.contains("[globalSettings.customModes.1.slug]: "), "{}", failed.message);
+    std::fs::write(place.storage.join("settings/custom_modes.yaml"), "customModes: [").unwrap();
+    std::fs::write(place.storage.join("settings/settings.json"), "{\"language\": \"fr\"}").unwrap();
+    assert_eq!(import(json!([mode_of("fine")])).unwrap_err().kind, "settings");
+    assert_eq!(
+        std::fs::read_to_string(place.storage.join("settings/settings.json")).unwrap(),
+        "{\"language\": \"fr\"}"
+    );
+}
+
+/// parity 04 §6.4: settings, profiles, secrets, modes and switches of the user are gone; tasks and what is a workspace's stay
+fn nothing_is_kept_after_a_reset(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
+    let host = place.host(&[]);
+    let call = |request: Value| host.call(&request).unwrap();
+    call(
+        json!({"type": "settings.set", "values": {"language": "de", "apiProvider": "groq", "groqApiKey": "sk-canary"}, "save": true}),
+    );
+    call(json!({"type": "mode.set", "source": "global", "mode": mode_of("mine")}));
+    let rule = place.storage.parent().unwrap().join(".kilocode/rules/a.md");
+    let of_workspace = place.workspace.join(".kilocode/rules/b.md");
+    for file in [&rule, &of_workspace] {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "x").unwrap();
+        call(json!({"type": "rules.toggle", "path": file, "enabled": false}));
+    }
+    std::fs::write(place.storage.join("settings/secrets.json"), "{\"work\": \"sk-canary\"}").unwrap();
+    call(json!({"type": "settings.reset"}));
+    assert_eq!((get(&host, "language"), get(&host, "apiProvider")), (Value::Null, Value::Null));
+    let modes = call(json!({"type": "mode.list"}))["modes"].take();
+    assert!(!modes.to_string().contains("mine"));
+    let files = call(json!({"type": "rules.list", "workspace": place.workspace}))["files"].take();
+    let enabled = |path: &std::path::Path| {
+        let files = files.as_array().unwrap();
+        files.iter().find(|file| file["path"] == path.to_str().unwrap()).unwrap()["enabled"].clone()
+    };
+    assert_eq!((enabled(&rule), enabled(&of_workspace)), (json!(true), json!(false)));
+    let left: Vec<_> = std::fs::read_dir(place.storage.join("settings")).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(std::fs::read_to_string(left[0].path()).unwrap(), "customModes: []\n");
+}
+
+/// parity 04 §5.3: renaming: the id stays, modes stay bound, the profile is put in force
+fn a_renamed_profile_keeps_its_modes(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
+    let host = place.host(&[]);
+    let call = |request: Value| host.call(&request);
+    let groq = json!({"apiProvider": "groq", "groqApiKey": "sk-canary"});
+    let id = call(json!({"type": "profile.set", "name": "work", "settings": groq})).unwrap()["id"].take();
+    call(json!({"type": "profile.activate", "name": "work", "mode": "ask"})).unwrap();
+    let shown = call(json!({"type": "profile.get", "name": "work"})).unwrap()["settings"].take();
+    let rename = |former: &str, name: &str| {
+        call(json!({"type": "profile.set", "name": name, "former": former, "settings": shown}))
+    };
+    assert_eq!(rename("work", "office").unwrap()["id"], id);
+    let listed = call(json!({"type": "profile.list"})).unwrap();
+    assert_eq!(
+        (&listed["modes"]["ask"], &listed["current"], listed["profiles"].as_array().unwrap().len()),
+        (&id, &json!("office"), 2)
+    );
+    assert_eq!(get(&host, "groqApiKey"), "(set)");
+    for (former, name, kind, at) in
+        [("work", "x", "not_found", "profile.set.former"), ("office", "default", "invalid_request", "profile.set.name")]
+    {
+        let failed = rename(former, name).unwrap_err();
+        assert_eq!((failed.kind.as_str(), failed.place.as_deref()), (kind, Some(at)));
+    }
+}
+
+/// parity 04 §6.3: what only the host gave of profiles is in no export, with keys or without (D10)
+fn profiles_that_only_the_host_gave_are_not_exported(mode: Mode) {
+    let profiles = json!({"work": {"id": "w", "apiProvider": "groq", "groqApiKey": "sk-canary"}});
+    let given = json!({"apiConfigs": profiles, "currentApiConfigName": "work", "openRouterImageApiKey": "sk-image"});
+    let place = mode.open(tempfile::tempdir().unwrap(), given);
+    let host = place.host(&[]);
+    assert_eq!(get(&host, "apiProvider"), "groq");
+    let file = host.call(&json!({"type": "settings.export"})).unwrap().to_string();
+    assert!(!file.contains("sk-") && !file.contains("work"), "{file}");
+    let path = place.workspace.join("all.json");
+    host.call(&json!({"type": "settings.export", "path": path, "secrets": true})).unwrap();
+    let file = std::fs::read_to_string(&path).unwrap();
+    assert!(!file.contains("canary") && file.contains("sk-image"), "{file}");
+}
+
+/// parity 04 §6.5: values are set, and the profile that they name is saved from the same object; no key is given back
+fn values_and_the_profile_they_name_are_set_at_once(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
+    let host = place.host(&[]);
+    let values =
+        json!({"currentApiConfigName": "new", "apiProvider": "xai", "xaiApiKey": "sk-canary", "language": "de"});
+    host.call(&json!({"type": "settings.set", "values": values, "save": true})).unwrap();
+    let all = host.call(&json!({"type": "settings.get"})).unwrap()["values"].take();
+    assert_eq!(
+        (&all["apiProvider"], &all["currentApiConfigName"], &all["language"]),
+        (&json!("xai"), &json!("new"), &json!("de"))
+    );
+    assert!(!all.to_string().contains("canary"));
+    let profile = host.call(&json!({"type": "profile.get", "name": "new"})).unwrap()["settings"].take();
+    assert_eq!(profile, json!({"apiProvider": "xai", "xaiApiKey": "(set)"}));
+    let values = json!({"currentApiConfigName": "nobody"});
+    let failed = host.call(&json!({"type": "settings.set", "values": values, "save": true})).unwrap_err();
+    assert_eq!(failed.kind, "not_found");
+}
+
+/// parity 04 §6.2: at the start, files of older versions get their names and count; what cannot be used is told
+fn files_of_older_versions_are_taken_up(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
+    let folder = place.storage.join("settings");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("cline_custom_modes.json"), json!({"customModes": [mode_of("old")]}).to_string())
+        .unwrap();
+    std::fs::write(folder.join("cline_mcp_settings.json"), "{}").unwrap();
+    let place = place.reopened_with(&json!({}));
+    let modes = place.host(&[]).call(&json!({"type": "mode.list"})).unwrap();
+    assert!(modes.to_string().contains("\"slug\":\"old\""), "{modes}");
+    std::fs::remove_file(folder.join("custom_modes.yaml")).unwrap();
+    std::fs::write(folder.join("custom_modes.json"), "{").unwrap();
+    let place = place.reopened_with(&json!({}));
+    let host = place.host(&[]);
+    host.until(|event| {
+        log(event).filter(|message| message.contains("custom_modes.json: ") && message.contains("stays"))
+    });
+    assert!(!folder.join("custom_modes.yaml").exists() && folder.join("mcp_settings.json").exists());
 }

@@ -15,6 +15,9 @@ use crate::workspace::write::write_atomic;
 /// Copies of a file that are kept at most.
 const MAX_COPIES: u32 = 100;
 
+/// A file without modes.
+const EMPTY: &[u8] = b"customModes: []\n";
+
 /// A file that was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
@@ -53,9 +56,47 @@ pub enum ChangeError {
 /// # Errors
 /// The file is as it was.
 pub fn put(source: &Source, slug: &str, mode: &Value) -> Result<Changed, ChangeError> {
+    put_all(source, [(slug, mode)])
+}
+
+/// Puts several modes into the file at once.
+///
+/// # Errors
+/// The file is as it was.
+pub fn put_all<'a>(
+    source: &Source,
+    modes: impl IntoIterator<Item = (&'a str, &'a Value)>,
+) -> Result<Changed, ChangeError> {
     let before = read(source)?;
-    let edited = edit::put(&before, slug, mode).map_err(|fault| unreadable(source, fault))?;
+    let mut edited = Edited { text: before.clone(), anew: false };
+    for (slug, mode) in modes {
+        let next = edit::put(&edited.text, slug, mode).map_err(|fault| unreadable(source, fault))?;
+        edited = Edited { anew: edited.anew || next.anew, ..next };
+    }
     write(source, &before, &edited)
+}
+
+/// Leaves no mode in the file. What cannot be read is kept under another name, which is given; a file that is not there is not made.
+///
+/// # Errors
+/// The file is as it was.
+pub fn clear(source: &Source) -> Result<Option<PathBuf>, ChangeError> {
+    let file = &source.path;
+    let failed = |error| ChangeError::Io { file: file.clone(), error };
+    let copy = match read(source).and_then(|text| edit::check(&text).map_err(|fault| unreadable(source, fault))) {
+        Ok(()) => None,
+        Err(ChangeError::Unreadable { .. }) => {
+            let copy = copy_of(file).ok_or_else(too_many_copies).map_err(failed)?;
+            fs::rename(file, &copy).map_err(failed)?;
+            Some(copy)
+        }
+        Err(error) => return Err(error),
+    };
+    // The older file would come back at the next start.
+    if copy.is_some() || file.exists() || file.with_extension("json").exists() {
+        write_atomic(file, EMPTY).map_err(failed)?;
+    }
+    Ok(copy)
 }
 
 /// Takes a mode out of the file; `None` when it is not there.
@@ -101,7 +142,7 @@ fn write(source: &Source, before: &str, edited: &Edited) -> Result<Changed, Chan
         if let Some(copy) = &copy {
             write_atomic(copy, before.as_bytes())?;
         } else if edited.anew {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many copies of the file"));
+            return Err(too_many_copies());
         }
         write_atomic(&file, edited.text.as_bytes())
     };
@@ -109,6 +150,10 @@ fn write(source: &Source, before: &str, edited: &Edited) -> Result<Changed, Chan
         Ok(()) => Ok(Changed { file, copy }),
         Err(error) => Err(ChangeError::Io { file, error }),
     }
+}
+
+fn too_many_copies() -> io::Error {
+    io::Error::new(io::ErrorKind::AlreadyExists, "too many copies of the file")
 }
 
 /// A name beside the file that nothing has.
@@ -150,6 +195,27 @@ mod tests {
             assert_eq!(fs::read_to_string(copy).unwrap(), flow);
         }
         assert_eq!(remove(&source, "none").unwrap(), None);
+    }
+
+    /// parity 04 §6.4: no mode is left; a file that cannot be read is kept under another name
+    #[test]
+    fn a_cleared_file_has_no_modes() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), Origin::Global);
+        assert_eq!(clear(&source).unwrap(), None);
+        assert!(!source.path.exists());
+        put_all(&source, [("a", &json!({"slug": "a"})), ("b", &json!({"slug": "b"}))]).unwrap();
+        assert!(fs::read_to_string(&source.path).unwrap().contains("slug: b"));
+        assert_eq!(clear(&source).unwrap(), None);
+        assert_eq!(fs::read(&source.path).unwrap(), EMPTY);
+        for unreadable in [&b"customModes: ["[..], b"\xff"] {
+            fs::write(&source.path, unreadable).unwrap();
+            let copy = clear(&source).unwrap().unwrap();
+            assert_eq!(
+                (fs::read(copy).unwrap().as_slice(), fs::read(&source.path).unwrap().as_slice()),
+                (unreadable, EMPTY)
+            );
+        }
     }
 
     #[cfg(unix)]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-pub use self::requests::{delete, get, list, set};
+pub use self::requests::{delete, get, import, list, reset, set};
 pub use self::source::Loaded;
 use self::source::Source;
 use crate::prompt::text::{Texts, context};
@@ -25,7 +25,7 @@ use crate::settings::modes::file::{Origin, merge};
 const PROJECT_FILE: &str = ".kilocodemodes";
 
 /// The user's file.
-fn global_file(storage: &Path) -> PathBuf {
+pub fn global_file(storage: &Path) -> PathBuf {
     storage.join("settings").join("custom_modes.yaml")
 }
 

@@ -83,6 +83,31 @@ pub fn set(core: &Core, request: &ModeSet) -> Outcome {
     Ok(json!({"modes": slugs, "file": target.source.path, "copies": copies.collect::<Vec<_>>()}))
 }
 
+/// Puts the modes of a settings file into the user's file, all of them or none. They are valid.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn import(core: &Core, mut modes: Vec<Map<String, Value>>) -> Result<(), RequestFailed> {
+    modes.iter_mut().for_each(|mode| drop(mode.insert("source".into(), Origin::Global.as_str().into())));
+    let modes: Vec<Value> = modes.into_iter().map(Value::Object).collect();
+    let by_slug = modes.iter().filter_map(|mode| Some((mode["slug"].as_str()?, mode)));
+    let target = Target::new(core, None, Origin::Global)?;
+    let _turn = core.modes.change();
+    change::put_all(&target.source, by_slug).map_err(|error| refused(core, &error))?;
+    core.modes_changed();
+    Ok(())
+}
+
+/// Leaves no mode in the user's file. What cannot be read is kept beside it, under the name that is given.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn reset(core: &Core) -> Result<Option<PathBuf>, RequestFailed> {
+    let target = Target::new(core, None, Origin::Global)?;
+    let _turn = core.modes.change();
+    change::clear(&target.source).map_err(|error| refused(core, &error))
+}
+
 /// Takes a mode out of its files, and deletes its older rules folder.
 pub fn delete(core: &Core, request: &ModeDelete) -> Outcome {
     let workspace = folder(&request.workspace, "mode.delete")?;

@@ -165,6 +165,9 @@ records! {
         /// Put it in force.
         #[serde(default)]
         activate: bool,
+        /// Its name until now: it is renamed, keeps its id, and is put in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<String>,
     }
 
     /// Deletes a profile; the last one stays.

@@ -31,7 +31,7 @@ checked! {
     SettingsSchema {}
     SettingsReset {}
     ProfileList {}
-    ProfileSet { name: name, settings: object, activate: any, }
+    ProfileSet { name: name, settings: object, activate: any, former: name, }
     ProfileDelete { name: name, }
     ProfileActivate { name: name, mode: name, }
     SecretSet { name: name, value: secret, }

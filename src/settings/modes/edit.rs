@@ -36,6 +36,14 @@ pub fn remove(text: &str, slug: &str) -> Result<Option<Edited>, Fault> {
     change(text, slug, None).map(|(edited, found)| found.then_some(edited))
 }
 
+/// Whether the text can be changed at all.
+///
+/// # Errors
+/// As [`put`].
+pub fn check(text: &str) -> Result<(), Fault> {
+    change(text, "", None).map(drop)
+}
+
 /// Whether an entry of the list has this slug.
 pub fn has_slug(entry: &Value, slug: &str) -> bool {
     entry.get("slug").and_then(Value::as_str) == Some(slug)

@@ -54,6 +54,9 @@ pub enum ProfileError {
     /// The last profile stays.
     #[error("the last profile cannot be deleted")]
     Last,
+    /// Another profile has the name.
+    #[error("there is a profile `{0}` already")]
+    Taken(String),
     /// The profile holds something wrong.
     #[error("{0}")]
     Invalid(Problem),
@@ -278,6 +281,24 @@ impl ProfileStore {
         Ok(())
     }
 
+    /// Gives a profile another name, in its place and with its id, so that its modes stay bound to it, and puts it in force, which
+    /// `mode` remembers. The same name changes nothing.
+    ///
+    /// # Errors
+    /// There is no such profile, or another has the name.
+    pub fn rename(&mut self, former: &str, name: &str, mode: Option<&str>) -> Result<(), ProfileError> {
+        self.get(Which::Name(former))?;
+        if former == name {
+            return Ok(());
+        }
+        if self.profiles.contains_key(name) || self.invalid.contains_key(name) {
+            return Err(ProfileError::Taken(name.to_owned()));
+        }
+        let renamed = |(key, profile)| (if key == former { name.to_owned() } else { key }, profile);
+        self.profiles = std::mem::take(&mut self.profiles).into_iter().map(renamed).collect();
+        self.activate(name, mode)
+    }
+
     /// The id of the profile that a mode was last used with.
     pub fn mode(&self, slug: &str) -> Option<&str> {
         self.modes.get(slug)?.as_str()
@@ -490,6 +511,27 @@ mod tests {
         assert_eq!(Value::from(store.list()), listed);
         store.delete("work", Some("code")).expect("deleted");
         assert_eq!((store.current.as_str(), store.mode("ask"), store.mode("code")), ("default", Some("w"), Some("d")));
+    }
+
+    /// parity 04 §5.3: a renamed profile keeps its id, its place, its secrets and its modes, and is put in force
+    #[test]
+    fn a_renamed_profile_stays_the_same() {
+        let mut store = ProfileStore::fresh("d".into());
+        for (name, id) in [("work", "w"), ("home", "h")] {
+            let profile = json!({"id": id, "apiProvider": "xai", "xaiApiKey": "sk-1"});
+            store.save(name, object(profile), with()).expect("saved");
+        }
+        store.activate("work", Some("ask")).expect("there");
+        store.activate("home", None).expect("there");
+        store.rename("work", "work", None).expect("nothing to do");
+        assert_eq!(store.current, "home");
+        store.rename("work", "office", Some("code")).expect("renamed");
+        let names: Vec<&str> = store.profiles().keys().map(String::as_str).collect();
+        assert_eq!((names, store.current.as_str()), (vec!["default", "office", "home"], "office"));
+        assert_eq!((store.mode("ask"), store.mode("code")), (Some("w"), Some("w")));
+        assert_eq!(store.profiles["office"], json!({"id": "w", "apiProvider": "xai", "xaiApiKey": "sk-1"}));
+        assert_eq!(store.rename("work", "x", None), Err(ProfileError::NotFound("work".into())));
+        assert_eq!(store.rename("office", "home", None), Err(ProfileError::Taken("home".into())));
     }
 
     #[test]
