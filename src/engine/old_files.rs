@@ -7,7 +7,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::modes;
 use super::stored;
 use super::surroundings;
 use crate::settings::modes::{file, yaml};
@@ -41,7 +40,7 @@ pub fn rename(storage: &Path) -> Vec<Left> {
         note(old, done);
     }
     let json = folder.join(MODES_JSON);
-    let done = modes_as_yaml(&json, &modes::global_file(storage));
+    let done = modes_as_yaml(&json, &file::global_file(storage));
     note(json, done);
     left
 }

@@ -170,12 +170,8 @@ impl Facts<'_> {
             viewport: &settings.browser_viewport_size,
             index: false,
             mcp: None,
-            mcp_server_creation: Some(
-                settings
-                    .other
-                    .get("enableMcpServerCreation")
-                    .is_none_or(|value| *value != serde_json::Value::Bool(false)),
-            ),
+            // Nothing could connect a server that the model makes.
+            mcp_server_creation: Some(false),
             partial_reads: settings.max_read_file_line != -1,
             max_concurrent_file_reads: settings.max_concurrent_file_reads,
             new_task_todos: settings.new_task_require_todos,

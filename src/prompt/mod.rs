@@ -4,6 +4,9 @@
 
 mod catalogue;
 pub mod commands;
+pub mod commit;
+pub mod enhance;
+pub mod fetch;
 pub mod folders;
 pub mod instructions;
 pub mod mcp;
@@ -12,5 +15,6 @@ pub mod modes;
 pub mod override_file;
 pub mod rules;
 pub mod selection;
+pub mod support;
 pub mod system;
 pub mod text;

@@ -14,11 +14,13 @@ use super::instance::Task;
 use super::messages::Extra;
 use super::run::RequestError;
 use crate::edit::view::{EditView, Editor};
+use crate::prompt::fetch::Places;
 use crate::prompt::text::{Texts, context};
 use crate::protocol::message::{Ask, AskResponse, ContentBlock, ProgressStatus, Say, TodoItem, ToolResponse, UiKind};
 use crate::protocol::tool::{ToolCall, ToolName};
 use crate::providers::Model;
 use crate::settings::Settings;
+use crate::settings::modes::file::global_file;
 use crate::terminal::Terminals;
 use crate::tools::context::{Answer, FileSource, ToolContext, ToolError};
 use crate::tools::response;
@@ -140,6 +142,11 @@ impl ToolContext for Frame {
 
     fn task_folder(&self) -> Option<&Path> {
         Some(self.task.store.folder())
+    }
+
+    fn places(&self) -> Places {
+        let modes_file = Some(global_file(&self.task.services.surroundings.storage));
+        Places { modes_file, mcp: None }
     }
 
     async fn ask_partial(&self, ask: Ask, text: String, progress: Option<ProgressStatus>) -> Result<(), ToolError> {

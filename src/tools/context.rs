@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::view::EditView;
+use crate::prompt::fetch::Places;
 use crate::prompt::text::Texts;
 use crate::protocol::message::{Ask, AskResponse, ContentBlock, ProgressStatus, Say, TodoItem, ToolResponse};
 use crate::protocol::model::Model;
@@ -90,6 +91,10 @@ pub trait ToolContext: Send + Sync {
     fn task_id(&self) -> &str;
     /// Folder of this task's stored data (spec 02 §13), for output that is too large for memory; `None` when nothing is stored.
     fn task_folder(&self) -> Option<&Path>;
+    /// What the instructions of `fetch_instructions` name.
+    fn places(&self) -> Places {
+        Places::default()
+    }
 
     /// `ask(type, text, partial=true)`: updates the UI only; never waits.
     async fn ask_partial(&self, ask: Ask, text: String, progress: Option<ProgressStatus>) -> Result<(), ToolError>;

@@ -11,6 +11,7 @@ pub mod checklist;
 pub mod condense;
 pub mod context;
 pub mod execute_command;
+pub mod fetch_instructions;
 pub mod frame;
 pub mod insert_content;
 pub mod list_files;
@@ -75,6 +76,7 @@ static TOOLS: &[&dyn Tool] = &[
     &attempt_completion::AttemptCompletion,
     &switch_mode::SwitchMode,
     &new_task::NewTask,
+    &fetch_instructions::FetchInstructions,
     &condense::Condense,
     &update_todo_list::UpdateTodoList,
     &run_slash_command::RunSlashCommand,

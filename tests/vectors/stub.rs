@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use lapce_ai::edit::diagnostics::FileDiagnostics;
 use lapce_ai::edit::view::{EditView, Editor, EditorError, Proposal};
+use lapce_ai::prompt::fetch::Places;
 use lapce_ai::prompt::text::Texts;
 use lapce_ai::protocol::message::{Ask, ContentBlock, ProgressStatus, Say, TodoItem, ToolResponse};
 use lapce_ai::protocol::tool::{ParamName, ToolCall, ToolName};
@@ -36,6 +37,8 @@ pub struct Run {
     call: ToolCall,
     approve: bool,
     answer: Answer,
+    /// What fetched instructions name.
+    pub places: Places,
     /// Everything asked, said and edited.
     pub events: Events,
     /// Everything pushed for the model.
@@ -106,6 +109,7 @@ impl Run {
             folder,
             workspace,
             home: "/home/user".into(),
+            places: Places::default(),
             texts,
             model,
             approve,
@@ -172,6 +176,9 @@ impl ToolContext for Run {
     }
     fn task_folder(&self) -> Option<&Path> {
         None
+    }
+    fn places(&self) -> Places {
+        self.places.clone()
     }
 
     async fn ask_partial(&self, ask: Ask, text: String, _: Option<ProgressStatus>) -> Result<(), ToolError> {

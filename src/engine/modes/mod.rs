@@ -8,7 +8,7 @@ mod requests;
 mod rules;
 mod source;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
@@ -19,15 +19,10 @@ use self::source::Source;
 use crate::prompt::text::{Texts, context};
 use crate::settings::Settings;
 use crate::settings::modes::edit::has_slug;
-use crate::settings::modes::file::{Origin, merge};
+use crate::settings::modes::file::{Origin, global_file, merge};
 
 /// The project's file in a workspace.
 const PROJECT_FILE: &str = ".kilocodemodes";
-
-/// The user's file.
-pub fn global_file(storage: &Path) -> PathBuf {
-    storage.join("settings").join("custom_modes.yaml")
-}
 
 /// Custom modes of an engine.
 pub struct Modes {

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -39,6 +40,11 @@ impl Origin {
             Origin::Project => "project",
         }
     }
+}
+
+/// The user's file; `storage` is the engine's data folder.
+pub fn global_file(storage: &Path) -> PathBuf {
+    storage.join("settings").join("custom_modes.yaml")
 }
 
 /// What is wrong in a file of modes.

@@ -3,6 +3,7 @@
 mod disk;
 mod instructions;
 mod skeleton;
+mod support;
 mod system;
 
 use serde_json::{Value, json};
@@ -26,6 +27,10 @@ fn run(input: &Value) -> Outcome {
         "custom_instructions" => instructions::instructions(input),
         "user_message" => instructions::user_message(input),
         "run_slash_command" => instructions::run_slash_command(input),
+        "fetch_instructions" => support::fetch_instructions(input),
+        "support_prompt" => support::support_prompt(input),
+        "enhance" => support::enhance(input),
+        "response" => support::response(input),
         other => Outcome::Missing(other.to_owned()),
     }
 }
