@@ -90,7 +90,7 @@ pub fn fetch_instructions(input: &Value) -> Outcome {
     let events = run.events.lock().expect("not poisoned");
     let asks: Vec<&Value> = events.iter().filter(|event| event[0] == "approve").map(|event| &event[1]).collect();
     if let Some(error) = events.iter().find(|event| event[0] == "error") {
-        return json!({"error": error[2], "asks": asks}).into();
+        return json!({"error": error[2], "asks": asks, "lines": null}).into();
     }
     let results = run.results.lock().expect("not poisoned");
     let text: Vec<&str> = results.iter().filter_map(Value::as_str).collect();
