@@ -453,7 +453,7 @@ fn refused(error: &ProfileError, place: &str) -> RequestFailed {
 fn io_failed(error: StoredError) -> RequestFailed {
     let kind = match &error {
         StoredError::Damaged { .. } => ErrorKind::Settings,
-        StoredError::Unfit { .. } | StoredError::System { .. } => ErrorKind::Io,
+        StoredError::System { .. } => ErrorKind::Io,
     };
     RequestFailed::new(kind, error.to_string())
 }

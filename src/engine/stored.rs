@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use crate::settings::profiles::store::{ProfileStore, Reading, StoreError, new_id
 use crate::settings::reference::Reference;
 use crate::settings::schema::{self, line_of};
 use crate::settings::transfer;
+use crate::workspace::reading;
 use crate::workspace::write::write_atomic;
 
 /// Largest file that is read.
@@ -44,14 +45,6 @@ pub struct Found {
 /// Files that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
-    /// It is no file, or too large.
-    #[error("{file}: {message}")]
-    Unfit {
-        /// Which.
-        file: String,
-        /// Why.
-        message: String,
-    },
     /// By its content.
     #[error("{file}: {error}")]
     Damaged {
@@ -296,20 +289,11 @@ fn read_object(file: &Path) -> Result<(Map<String, Value>, String), StoredError>
 /// # Errors
 /// It is no file, larger than 16 MiB, or cannot be read.
 pub fn read_text(file: &Path) -> Result<String, StoredError> {
-    let unfit = |message: String| Err(StoredError::Unfit { file: file.display().to_string(), message });
-    match fs::metadata(file) {
-        // Opening a pipe or a device could wait for ever.
-        Ok(metadata) if !metadata.is_file() => return unfit("this is not a file".into()),
-        Ok(_) => {}
+    let bytes = match reading::read_at_most(file, SIZE_LIMIT) {
+        Ok(bytes) => bytes,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         Err(cause) => return Err(system(file, cause)),
-    }
-    let mut bytes = Vec::new();
-    let opened = fs::File::open(file).map_err(|cause| system(file, cause))?;
-    opened.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(|cause| system(file, cause))?;
-    if bytes.len() as u64 > SIZE_LIMIT {
-        return unfit(format!("the file is larger than {SIZE_LIMIT} bytes"));
-    }
+    };
     String::from_utf8(bytes).map_err(|error| {
         let before = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes().iter().take(before).filter(|byte| **byte == b'\n').count();
@@ -414,10 +398,10 @@ mod tests {
         assert!(told.len() == 2 && told[0].ends_with("settings.json: line 2: is not UTF-8"), "{told:?}");
         fs::write(stored.settings_file(), vec![b' '; SIZE_LIMIT as usize + 1]).unwrap();
         let told = stored.load(&[]).problems;
-        assert!(told[0].ends_with("the file is larger than 16777216 bytes"), "{told:?}");
+        assert!(told[0].ends_with("larger than 16777216 bytes"), "{told:?}");
         fs::remove_file(stored.settings_file()).unwrap();
         fs::create_dir(stored.settings_file()).unwrap();
-        assert!(stored.load(&[]).problems[0].ends_with("this is not a file"));
+        assert!(stored.load(&[]).problems[0].ends_with("is a directory"));
     }
 
     /// parity 04 §6.2: old settings are brought into their new form once, in the file too

@@ -190,6 +190,25 @@ pub fn read_all(path: &Path) -> Result<Vec<u8>, ReadError> {
     if bytes.len() as u64 > MAX_TEXT { Err(ReadError::TooLarge(path.to_owned())) } else { Ok(bytes) }
 }
 
+/// A regular file of at most `limit` bytes, whole: for files of settings, which workspaces may bring. Never waits for a pipe.
+///
+/// # Errors
+/// Of kind `NotFound`, `IsADirectory`, `InvalidInput` (a pipe, socket or device), `FileTooLarge`, or what the system says.
+pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open(path).map_err(|error| match error {
+        ReadError::Io { cause, .. } => cause,
+        ReadError::NotFound(_) => io::ErrorKind::NotFound.into(),
+        ReadError::IsDirectory(_) => io::ErrorKind::IsADirectory.into(),
+        _ => io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"),
+    })?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// The extension in lower case with its dot, empty when there is none.
 pub fn extension(path: &Path) -> String {
     path.extension().map(|extension| format!(".{}", extension.to_string_lossy().to_lowercase())).unwrap_or_default()
@@ -334,6 +353,23 @@ mod tests {
         }
         let across_buffers = "x".repeat((64 << 10) - 1) + "\r\ny";
         assert_eq!(count_lines(file(across_buffers.as_bytes()).path()).expect("counted"), 2);
+    }
+
+    #[test]
+    fn small_files_are_read_whole_or_not_at_all() {
+        let file = file(b"12345");
+        assert_eq!(read_at_most(file.path(), 5).expect("read"), b"12345");
+        let folder = tempfile::tempdir().expect("a folder");
+        let refused = |path: &Path| read_at_most(path, 4).expect_err("refused").kind();
+        assert_eq!(refused(file.path()), io::ErrorKind::FileTooLarge);
+        assert_eq!(refused(&folder.path().join("none")), io::ErrorKind::NotFound);
+        assert_eq!(refused(folder.path()), io::ErrorKind::IsADirectory);
+        #[cfg(unix)]
+        {
+            let pipe = folder.path().join("pipe");
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("a program").success());
+            assert_eq!(refused(&pipe), io::ErrorKind::InvalidInput);
+        }
     }
 
     #[test]

@@ -118,12 +118,7 @@ fn read(source: &Source) -> Result<String, ChangeError> {
     if source.origin == Origin::Project && path.parent().is_none_or(leads_out) {
         return Err(ChangeError::Outside(path.clone()));
     }
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(error) => return Err(ChangeError::Io { file: path.clone(), error }),
-    };
-    let bytes = source::text(path, &metadata).map_err(|fault| unreadable(source, fault))?;
+    let bytes = source::text(path).map_err(|fault| unreadable(source, fault))?.unwrap_or_default();
     String::from_utf8(bytes).map_err(|_| {
         let issue = "the file is not UTF-8".to_owned();
         unreadable(source, Fault { line: None, slug: None, place: KEY.into(), issue })

@@ -1,7 +1,7 @@
 //! One file of modes, read again when its stamp has changed.
 
-use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::fs::{self, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::settings::modes::file::{self, Fault, MAX_FILE, Origin};
+use crate::workspace::reading;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,19 +67,17 @@ impl Source {
             return loaded.clone();
         }
         let before = last.take().map(|(_, loaded)| loaded);
-        let loaded = Arc::new(self.load(metadata.as_ref(), before.as_deref()));
+        let loaded = Arc::new(self.load(before.as_deref()));
         *last = Some((stamp, loaded.clone()));
         loaded
     }
 
-    fn load(&self, metadata: Option<&Metadata>, before: Option<&Loaded>) -> Loaded {
+    fn load(&self, before: Option<&Loaded>) -> Loaded {
         let path = self.path.clone();
-        let read = match metadata {
+        let read = text(&self.path).and_then(|bytes| match bytes {
             None => Ok(file::ModesFile::default()),
-            Some(metadata) => {
-                text(&self.path, metadata).and_then(|bytes| file::read(&String::from_utf8_lossy(&bytes), self.origin))
-            }
-        };
+            Some(bytes) => file::read(&String::from_utf8_lossy(&bytes), self.origin),
+        });
         match read {
             Ok(read) => Loaded { path, modes: read.modes, faults: read.faults, usable: true },
             // A half-written file must not take its modes away from tasks that work in them.
@@ -90,25 +89,17 @@ impl Source {
     }
 }
 
-/// All bytes of a file of modes.
+/// All bytes of a file of modes; `None` when there is none.
 ///
 /// # Errors
 /// It is no file, too large, or cannot be read.
-pub fn text(path: &Path, metadata: &Metadata) -> Result<Vec<u8>, Fault> {
+pub fn text(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
     let fault = |issue: String| Fault { line: None, slug: None, place: file::KEY.into(), issue };
-    // Opening a pipe or a device could wait for ever.
-    if !metadata.is_file() {
-        return Err(fault("this is not a file".into()));
+    match reading::read_at_most(path, MAX_FILE as u64) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(fault(cause.to_string())),
     }
-    let mut bytes = Vec::new();
-    let limit = MAX_FILE as u64 + 1;
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| fault(error.to_string()))?;
-    if bytes.len() > MAX_FILE {
-        return Err(fault(format!("the file is larger than {MAX_FILE} bytes")));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

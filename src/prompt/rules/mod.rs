@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use super::text::{Texts, context};
 use crate::ecma;
 use crate::workspace::access::Problem;
-use crate::workspace::reading::{self, ReadError};
+use crate::workspace::reading;
 use directory::Budget;
 use toggles::Toggles;
 
@@ -130,17 +130,12 @@ struct Reader {
 /// It is there and cannot be read: its path or the system says no, it is no regular file, or larger than [`MAX_FILE`].
 pub(super) fn text_of(path: &Path) -> Result<String, RulesError> {
     let failed = |cause| RulesError { path: path.to_owned(), cause };
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => return Ok(String::new()),
-        Ok(found) if found.len() > MAX_FILE => return Err(failed(io::ErrorKind::FileTooLarge.into())),
-        Ok(_) => {}
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(cause) => return Err(failed(cause)),
-    }
-    match reading::read_all(path) {
+    match reading::read_at_most(path, MAX_FILE) {
         Ok(bytes) => Ok(ecma::trim(&String::from_utf8_lossy(&bytes)).to_owned()),
-        Err(ReadError::Io { cause, .. }) => Err(failed(cause)),
-        Err(other) => Err(failed(io::Error::other(other.to_string()))),
+        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
+            Ok(String::new())
+        }
+        Err(cause) => Err(failed(cause)),
     }
 }
 

@@ -120,13 +120,11 @@ pub fn store_file(storage: &Path) -> PathBuf {
 /// It is there and cannot be read, or holds no JSON object.
 pub fn read_store(storage: &Path) -> io::Result<Map<String, Value>> {
     let file = store_file(storage);
-    match reading::size(&file) {
-        Err(reading::ReadError::NotFound(_)) => return Ok(Map::new()),
-        Ok(size) if size > MAX_STORE => return Err(io::ErrorKind::FileTooLarge.into()),
-        _ => {}
+    match reading::read_at_most(&file, MAX_STORE) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Map::new()),
+        Err(cause) => Err(cause),
     }
-    let bytes = reading::read_all(&file).map_err(|cause| io::Error::other(cause.to_string()))?;
-    Ok(serde_json::from_slice(&bytes)?)
 }
 
 /// Puts a switch into what the file holds; `workspace` is that of a local one.

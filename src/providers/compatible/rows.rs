@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::row::Row;
 use crate::providers::Wording;
+use crate::workspace::reading;
 
 const BUILT_IN: &str = include_str!("compatible.toml");
 /// Most files read of the user's folder, in the order of their names.
@@ -79,14 +80,8 @@ pub fn of_user(folder: &Path, is_native: impl Fn(&str) -> bool) -> Rows {
 }
 
 fn read_file(file: &Path) -> std::io::Result<String> {
-    // A pipe would be waited for.
-    if !fs::metadata(file)?.is_file() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    let mut text = String::new();
-    fs::File::open(file)?.take(SIZE_LIMIT + 1).read_to_string(&mut text)?;
-    // Half a table would be another one.
-    if text.len() as u64 > SIZE_LIMIT { Err(ErrorKind::FileTooLarge.into()) } else { Ok(text) }
+    let bytes = reading::read_at_most(file, SIZE_LIMIT)?;
+    String::from_utf8(bytes).map_err(|error| std::io::Error::new(ErrorKind::InvalidData, error.utf8_error()))
 }
 
 impl RowProblem {

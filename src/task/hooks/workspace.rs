@@ -1,11 +1,11 @@
 //! Hooks that a workspace brings, in `.kilocode/hooks.json`. Whoever made the workspace could run anything with them: they
 //! run only in folders that the user trusts.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 
 use crate::settings::hooks::Hooks;
+use crate::workspace::reading;
 
 /// Where they stand in a workspace.
 pub(in crate::task) const FILE: &str = ".kilocode/hooks.json";
@@ -57,12 +57,7 @@ fn is_trusted(cwd: &Path, trusted: &[String]) -> bool {
 }
 
 fn read(file: &Path) -> Result<Hooks, String> {
-    let mut bytes = Vec::new();
-    let opened = File::open(file).and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
-    opened.map_err(|cause| cause.to_string())?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(format!("> {FILE_LIMIT} bytes"));
-    }
+    let bytes = reading::read_at_most(file, FILE_LIMIT).map_err(|cause| cause.to_string())?;
     let value = serde_json::from_slice(&bytes).map_err(|cause| cause.to_string())?;
     Hooks::read(&value).map_err(|cause| cause.to_string())
 }
