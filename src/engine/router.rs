@@ -138,11 +138,13 @@ fn not_supported(kind: &str) -> Outcome {
 
 /// Work for the disk, off the runtime's threads.
 pub fn later(core: &Arc<Core>, work: impl FnOnce(&Core) -> Outcome + Send + 'static) -> Execution {
-    let core = core.clone();
-    Execution::Later(Box::pin(async move {
-        let runtime = core.runtime.clone();
-        runtime.spawn_blocking(move || work(&core)).await.unwrap_or_else(|_| Err(internal()))
-    }))
+    Execution::Later(Box::pin(off_runtime(core.clone(), work)))
+}
+
+/// Work for the disk, off the runtime's threads.
+pub async fn off_runtime(core: Arc<Core>, work: impl FnOnce(&Core) -> Outcome + Send + 'static) -> Outcome {
+    let runtime = core.runtime.clone();
+    runtime.spawn_blocking(move || work(&core)).await.unwrap_or_else(|_| Err(internal()))
 }
 
 pub fn internal() -> RequestFailed {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::attachment::Attachment;
 use super::core::Core;
-use super::router::{Outcome, command_failed, stale};
+use super::router::{Execution, Outcome, command_failed, stale};
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::ids::SessionId;
@@ -137,23 +137,33 @@ fn is_favourite(item: &HistoryItem) -> bool {
     item.other.get("isFavorited") == Some(&Value::Bool(true))
 }
 
-/// The task that a request is about: the current one of a session, or the one it names.
-pub fn find(
+/// Does `work` with the task that a request is about: the current one of a session, or the one it names. A session that is
+/// restored after a restart may not have its task yet; that is waited for.
+pub fn with_task<F: Future<Output = Outcome> + Send + 'static>(
     core: &Arc<Core>,
     client: &Attachment,
     session: Option<SessionId>,
     task: Option<String>,
-) -> Result<Found, RequestFailed> {
-    if let Some(id) = session {
-        let session = core.session(id, client).ok_or_else(|| stale("session"))?;
-        let view = session.handle.current().ok_or_else(|| command_failed(CommandError::NoTask))?;
-        return Ok(Found::Running(view));
+    work: impl FnOnce(Arc<Core>, Found) -> F + Send + 'static,
+) -> Execution {
+    let own = core.clone();
+    let Some(id) = session else {
+        let task = task.unwrap_or_default();
+        if core.history.get(&task).is_none() {
+            return Err(unknown(&task)).into();
+        }
+        let found = core.running(&task).map_or(Found::Stored(task), Found::Running);
+        return Execution::Later(Box::pin(work(own, found)));
+    };
+    let Some(session) = core.session(id, client) else { return Err(stale("session")).into() };
+    match session.handle.current() {
+        Some(view) => Execution::Later(Box::pin(work(own, Found::Running(view)))),
+        None => Execution::Later(Box::pin(async move {
+            session.handle.call(Command::Barrier).await.map_err(command_failed)?;
+            let view = session.handle.current().ok_or_else(|| command_failed(CommandError::NoTask))?;
+            work(own, Found::Running(view)).await
+        })),
     }
-    let task = task.unwrap_or_default();
-    if core.history.get(&task).is_none() {
-        return Err(unknown(&task));
-    }
-    Ok(core.running(&task).map_or(Found::Stored(task), Found::Running))
 }
 
 /// Looks at a stored task with its folders.

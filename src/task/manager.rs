@@ -137,6 +137,7 @@ impl Manager {
                     Err(CommandError::NoSuchAsk)
                 }
             }
+            Command::Barrier => Ok(Value::Null),
             Command::Cancel => self.cancel().await,
             Command::Clear => self.clear().await,
             Command::SetMode(mode) => {

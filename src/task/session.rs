@@ -55,6 +55,8 @@ pub enum Command {
         /// Images as data URLs.
         images: Vec<String>,
     },
+    /// Nothing: its reply says that the commands before it are carried out.
+    Barrier,
     /// `cancelTask`.
     Cancel,
     /// `clearTask`.

@@ -18,6 +18,7 @@ struct Wreck {
     site: Site,
     workspace: PathBuf,
     asks: Vec<u64>,
+    sessions: Vec<u64>,
     _folder: tempfile::TempDir,
 }
 
@@ -31,13 +32,13 @@ impl Wreck {
         let site = served.site.clone();
         let host = Host::new(Client::attach(site.options(Some(ID))).unwrap(), &root);
         let wait = |_| {
-            host.start("wait");
-            host.ask("followup")
+            let session = host.start("wait");
+            (host.ask("followup"), session)
         };
-        let asks = (0..3).map(wait).collect();
+        let (asks, sessions) = (0..3).map(wait).unzip();
         served.kill();
         drop(host);
-        Wreck { site, workspace: root, asks, _folder: folder }
+        Wreck { site, workspace: root, asks, sessions, _folder: folder }
     }
 
     fn journal(&self) -> PathBuf {
@@ -83,6 +84,18 @@ fn a_journal_that_was_cut_anywhere_gives_what_came_before() {
         host.start("after");
         host.ask("followup");
         served.kill();
+    }
+}
+
+/// Requests may come before a session has its task back.
+#[test]
+fn a_session_that_is_being_restored_answers_for_its_task() {
+    let wreck = Wreck::new();
+    let (_served, host) = wreck.resume();
+    for session in &wreck.sessions {
+        for kind in ["task.diff", "checkpoint.list"] {
+            host.call(&json!({"type": kind, "session": session})).unwrap_or_else(|failed| panic!("{kind}: {failed:?}"));
+        }
     }
 }
 
