@@ -128,11 +128,11 @@ impl Serve {
             },
             json,
         })?;
-        tell(&[READY]);
         server.run(async {
-            let (Ok(mut terminate), Ok(mut interrupt)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
+            let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+            // Who is told may send a signal at once, which is then to end the engine in order.
+            tell(&[READY]);
+            let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
                 return std::future::pending().await;
             };
             tokio::select! {

@@ -3,6 +3,7 @@
 //! materialises UTF-16 unless it must. A leaf: uses nothing of ours, does no I/O.
 
 pub mod collate;
+pub mod pattern;
 pub mod replace;
 pub mod sort;
 pub mod text;

@@ -32,6 +32,7 @@ use super::stored::StoredSettings;
 use super::surroundings;
 use crate::edit::disk::DiskEditor;
 use crate::edit::view::Editor;
+use crate::prompt::instructions::{language_of_locale, locale_of_system};
 use crate::prompt::text::Texts;
 use crate::protocol::event::{Event, Log, LogLevel, SessionState, SettingsChanged};
 use crate::protocol::hello::WelcomeSession;
@@ -188,7 +189,8 @@ impl Core {
                 texts: texts.clone(),
                 home: home.clone(),
                 os: surroundings::operating_system(),
-                shell: surroundings::shell(),
+                shells: surroundings::shells(),
+                language: language_of_locale(&locale_of_system(&surroundings::locale())),
             });
             let surroundings = Surroundings {
                 now_ms: Arc::new(surroundings::now_ms),

@@ -39,6 +39,7 @@ pub mod serve;
 mod session_host;
 mod sessions;
 mod settings;
+pub mod shells;
 mod stats;
 mod stored;
 pub mod surroundings;

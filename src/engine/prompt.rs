@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::rule_files::{self, RuleFiles};
-use crate::prompt::instructions::{Instructions, custom_instructions};
+use super::shells::{self, System};
+use crate::prompt::instructions::{Instructions, custom_instructions, language_of_locale};
 use crate::prompt::modes::{self as words, ModeLine, Words};
 use crate::prompt::selection::{self, Conditions};
 use crate::prompt::system::{self, DiffForm, Section, SystemInputs};
@@ -26,8 +27,10 @@ pub struct StandardPrompt {
     pub home: PathBuf,
     /// Operating system, such as `Linux 6.8`.
     pub os: String,
-    /// Default shell.
-    pub shell: String,
+    /// Shells of the user's account and of the environment.
+    pub shells: [Option<String>; 2],
+    /// Language of the environment.
+    pub language: &'static str,
     /// Rule files, and the user's own prompts.
     pub files: Arc<RuleFiles>,
 }
@@ -52,7 +55,7 @@ impl SystemPrompt for StandardPrompt {
         let (files, cwd, mode) = (self.files.clone(), cwd.to_owned(), settings.mode.clone());
         let rules = tokio::task::spawn_blocking(move || files.for_details(&cwd, &mode)).await;
         let instructions = Instructions {
-            language: language(settings),
+            language: self.language(settings),
             global: settings.custom_instructions.as_deref().unwrap_or(""),
             mode: &words.instructions,
             // What is wrong with a rule file fails the request's system prompt, where the user is told.
@@ -77,6 +80,7 @@ struct Facts<'a> {
     settings: &'a Settings,
     cwd: String,
     home: String,
+    shell: String,
     words: Words,
     modes: Vec<ModeLine>,
     tools: Vec<ToolName>,
@@ -103,7 +107,19 @@ impl StandardPrompt {
     }
 
     fn wanted(&self, cwd: &Path, settings: &Settings, mode: &Mode) -> rule_files::Wanted {
-        rule_files::Wanted::new(cwd, &mode.slug, settings, language(settings), &self.shell)
+        rule_files::Wanted::new(cwd, &mode.slug, settings, self.language(settings), &self.shell(settings))
+    }
+
+    /// The language of answers: the setting, the host's, the environment's.
+    fn language<'a>(&self, settings: &'a Settings) -> &'a str {
+        let host = || settings.option_str("locale").map(language_of_locale);
+        settings.language.as_deref().or_else(host).unwrap_or(self.language)
+    }
+
+    /// The default shell: the host's, the account's, the environment's.
+    fn shell(&self, settings: &Settings) -> String {
+        let [account, environment] = self.shells.each_ref().map(Option::as_deref);
+        shells::named(System::here(), [settings.option_str("defaultShell"), account, environment])
     }
 
     /// The facts for a prompt in this mode, with what was `found` in files. `images`: the model takes images.
@@ -139,6 +155,7 @@ impl StandardPrompt {
             settings,
             cwd: cwd.to_string_lossy().into_owned(),
             home: self.home.to_string_lossy().into_owned(),
+            shell: self.shell(settings),
             words: words::for_prompt(&self.texts, mode, &overrides),
             modes: words::lines(&self.texts, &settings.custom_modes, &overrides),
             tools,
@@ -158,7 +175,7 @@ impl Facts<'_> {
             cwd: &self.cwd,
             home: &self.home,
             os: &prompt.os,
-            shell: &prompt.shell,
+            shell: &self.shell,
             role: &self.words.role,
             mode_instructions: &self.words.instructions,
             modes: &self.modes,
@@ -175,16 +192,12 @@ impl Facts<'_> {
             partial_reads: settings.max_read_file_line != -1,
             max_concurrent_file_reads: settings.max_concurrent_file_reads,
             new_task_todos: settings.new_task_require_todos,
-            language: language(settings),
+            language: prompt.language(settings),
             global_instructions: settings.custom_instructions.as_deref().unwrap_or(""),
             rules: &self.found.rules,
             own_prompt: self.found.own_prompt.as_deref(),
         }
     }
-}
-
-fn language(settings: &Settings) -> &str {
-    settings.language.as_deref().unwrap_or("en")
 }
 
 /// The mode of this slug; one that is gone has become the default one.

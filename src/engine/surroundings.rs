@@ -3,6 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[cfg(unix)]
+use super::shells;
+
+/// Bytes of a list of accounts that are read.
+#[cfg(unix)]
+const MAX_PASSWD: u64 = 1 << 20;
+
 /// Milliseconds since the Unix epoch.
 pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
@@ -85,31 +92,29 @@ pub fn program() -> PathBuf {
     folders.map(|folder| folder.join(&name)).find(|program| program.is_file()).unwrap_or_else(|| name.into())
 }
 
-/// Shell named in the prompt (spec 03 §4.9): the environment's, when it is a well-known one.
-pub fn shell() -> String {
-    if cfg!(windows) {
-        return std::env::var("COMSPEC").unwrap_or_else(|_| r"C:\Windows\System32\cmd.exe".into());
-    }
-    let fallback = if cfg!(target_os = "macos") { "/bin/zsh" } else { "/bin/bash" };
-    match std::env::var("SHELL") {
-        Ok(shell) if is_known_shell(&shell) => shell,
-        _ => fallback.into(),
-    }
+/// Shells that prompts may name (spec 03 §4.9), the first counts: of the user's account, of the environment.
+pub fn shells() -> [Option<String>; 2] {
+    let variable = if cfg!(windows) { "COMSPEC" } else { "SHELL" };
+    [login_shell(), std::env::var(variable).ok()]
 }
 
-/// Whether a prompt may name this shell: the allow-list of spec 03 §4.9.
-pub fn is_known_shell(path: &str) -> bool {
-    let Some((folder, name)) = path.rsplit_once('/') else { return false };
-    const PLAIN: [&str; 12] =
-        ["sh", "bash", "dash", "ash", "csh", "tcsh", "ksh", "ksh93", "mksh", "pdksh", "zsh", "busybox"];
-    const RARE: [&str; 6] = ["fish", "elvish", "xonsh", "nu", "nushell", "ion"];
-    match folder {
-        "/bin" => PLAIN.contains(&name),
-        "/usr/bin" => PLAIN.contains(&name) || RARE.contains(&name),
-        "/usr/local/bin" => ["bash", "zsh", "tcsh"].contains(&name) || RARE.contains(&name),
-        "/opt/homebrew/bin" | "/opt/local/bin" => ["bash", "zsh", "fish"].contains(&name),
-        _ => false,
+/// The shell of the user's account, where a file tells.
+fn login_shell() -> Option<String> {
+    #[cfg(unix)]
+    {
+        let mut passwd = String::new();
+        let file = std::fs::File::open("/etc/passwd").ok()?;
+        std::io::Read::read_to_string(&mut std::io::Read::take(file, MAX_PASSWD), &mut passwd).ok()?;
+        shells::of_account(&passwd, rustix::process::getuid().as_raw()).map(str::to_owned)
     }
+    #[cfg(not(unix))]
+    None
+}
+
+/// The locale of the user's messages as the environment gives it, such as `de_DE.UTF-8`; empty when it does not tell.
+pub fn locale() -> String {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set).unwrap_or_default()
 }
 
 /// Operating system for the prompt: `Linux <major.minor>`, `macOS`, `Windows`.
@@ -194,20 +199,6 @@ fn current_offset(file: &[u8], now: i64) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_well_known_shells_are_named() {
-        for (path, known) in [
-            ("/bin/bash", true),
-            ("/usr/bin/fish", true),
-            ("/usr/local/bin/zsh", true),
-            ("/tmp/bash", false),
-            ("bash", false),
-            ("/bin/rm", false),
-        ] {
-            assert_eq!(is_known_shell(path), known, "{path}");
-        }
-    }
 
     #[cfg(unix)]
     #[test]

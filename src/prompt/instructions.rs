@@ -84,6 +84,19 @@ pub fn language_of_locale(locale: &str) -> &'static str {
     LANGUAGES.iter().find(|(known, _)| *known == normal).map_or("en", |(known, _)| known)
 }
 
+/// What a system calls a locale (`de_DE.UTF-8`), as editors name their languages: `pt-br`, and without its region (`de`) where a
+/// language has only one display name. Empty for `C` and `POSIX`.
+pub fn locale_of_system(name: &str) -> String {
+    let name = name.split(['.', '@', ':']).next().unwrap_or("");
+    if matches!(name, "C" | "POSIX") {
+        return String::new();
+    }
+    let locale = name.replace('_', "-").to_ascii_lowercase();
+    let language = locale.split('-').next().unwrap_or("");
+    let is_named = |code: &str| LANGUAGES.iter().any(|(known, _)| *known == code);
+    if is_named(language) { language.to_owned() } else { locale }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +115,25 @@ mod tests {
             ("-", "en"),
         ] {
             assert_eq!(language_of_locale(locale), language, "{locale}");
+        }
+    }
+
+    /// parity 03 §6.1: the locale of the environment, where no host and no setting tells a language
+    #[test]
+    fn locales_of_systems_become_languages() {
+        for (name, language) in [
+            ("de_DE.UTF-8", "de"),
+            ("de_AT@euro", "de"),
+            ("pt_BR.UTF-8", "pt-BR"),
+            ("pt_PT", "en"),
+            ("zh_TW", "zh-TW"),
+            ("fr_CA.UTF-8", "fr"),
+            ("C.UTF-8", "en"),
+            ("POSIX", "en"),
+            ("ja", "ja"),
+            ("", "en"),
+        ] {
+            assert_eq!(language_of_locale(&locale_of_system(name)), language, "{name}");
         }
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value, json};
 
+use crate::ecma::pattern::Finder;
+
 /// Hooks there may be.
 const COUNT_LIMIT: usize = 64;
 /// Longest command line in bytes.
@@ -85,12 +87,12 @@ impl Hook {
 
     fn matches(&self, tool: &str) -> bool {
         let all = matches!(self.matcher.as_str(), "" | "*");
-        all || self.matcher == tool || pattern(&self.matcher).is_some_and(|pattern| pattern.find(tool).is_some())
+        all || self.matcher == tool || pattern(&self.matcher).is_some_and(|pattern| pattern.is_in(tool) == Ok(true))
     }
 }
 
-fn pattern(matcher: &str) -> Option<regress::Regex> {
-    regress::Regex::new(&format!("^(?:{matcher})$")).ok()
+fn pattern(matcher: &str) -> Option<Finder> {
+    Finder::new(&format!("^(?:{matcher})$")).ok()
 }
 
 /// A list of hooks, in the order in which they run.

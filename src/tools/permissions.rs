@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::ecma;
+use crate::ecma::pattern::{Finder, Unusable};
 use crate::prompt::text::{Texts, context};
 use crate::protocol::tool::{ParamName, Params, ToolName};
 use crate::settings::modes::{self, ALWAYS_AVAILABLE, Group, GroupEntry, Mode};
@@ -32,6 +33,20 @@ pub enum NotAllowed {
         /// The file as the model named it.
         path: String,
     },
+    /// Whether the mode has the tool for this file cannot be said.
+    #[error("{tool} in mode {} is limited to {pattern}, which {why} for {path}", mode.name)]
+    Undecided {
+        /// The tool.
+        tool: ToolName,
+        /// The mode.
+        mode: Box<Mode>,
+        /// ECMAScript regular expression.
+        pattern: String,
+        /// The file as the model named it.
+        path: String,
+        /// What is the matter with the expression.
+        why: String,
+    },
 }
 
 impl NotAllowed {
@@ -49,6 +64,10 @@ impl NotAllowed {
                     "mode.file_restriction",
                     context! { tool => tool.as_str(), mode, pattern, description, path },
                 )
+            }
+            NotAllowed::Undecided { tool, mode, pattern, path, why } => {
+                let mode = &mode.name;
+                texts.render("mode.file_undecided", context! { tool => tool.as_str(), mode, pattern, path, why })
             }
         }
     }
@@ -99,21 +118,37 @@ fn check_files(
     let is_edit = EDIT_MARKS.into_iter().any(|name| given(name).is_some());
     let path = given(ParamName::Path).filter(|_| is_edit);
     let listed = given(ParamName::Args).map(path_elements).unwrap_or_default();
-    match path.into_iter().chain(listed).find(|path| !path_matches(path, pattern)) {
-        None => Ok(()),
-        Some(path) => Err(NotAllowed::File {
+    let finder = Finder::new(pattern);
+    for path in path.into_iter().chain(listed) {
+        let undecided = |why: String| NotAllowed::Undecided {
             tool,
             mode: Box::new(mode.clone()),
             pattern: pattern.to_owned(),
-            description: entry.description.clone(),
             path: path.to_owned(),
-        }),
+            why,
+        };
+        let matches = match &finder {
+            Ok(finder) => finder.is_in(path).map_err(|too_long| undecided(too_long.to_string()))?,
+            // No expression matches nothing.
+            Err(Unusable::Invalid) => false,
+            Err(unusable) => return Err(undecided(unusable.to_string())),
+        };
+        if !matches {
+            return Err(NotAllowed::File {
+                tool,
+                mode: Box::new(mode.clone()),
+                pattern: pattern.to_owned(),
+                description: entry.description.clone(),
+                path: path.to_owned(),
+            });
+        }
     }
+    Ok(())
 }
 
-/// Whether the expression is found anywhere in the path. An invalid expression never matches.
+/// Whether the expression is found anywhere in the path. One that cannot be used, or takes too long, never matches.
 pub fn path_matches(path: &str, pattern: &str) -> bool {
-    regress::Regex::new(pattern).is_ok_and(|regex| regex.find(path).is_some())
+    Finder::new(pattern).is_ok_and(|finder| finder.is_in(path) == Ok(true))
 }
 
 /// The trimmed, non-empty contents of all `<path>…</path>` without a `<` inside.
@@ -218,6 +253,21 @@ mod tests {
         ] {
             assert_eq!(check(tool, &written, mode, &custom, true).is_ok(), allowed, "{tool} in {mode}");
         }
+    }
+
+    #[test]
+    fn an_expression_of_a_project_cannot_stop_the_engine() {
+        let mode = |regex: &str| {
+            let groups = serde_json::json!([["edit", {"fileRegex": regex}]]);
+            serde_json::json!({"slug": "m", "name": "M", "roleDefinition": "r", "groups": groups})
+        };
+        let path = "a".repeat(4000);
+        let params = params(&[(ParamName::Path, &path), (ParamName::Content, "x")]);
+        let try_regex = |regex: &str| check(ToolName::WriteToFile, &params, "m", &[mode(regex)], true);
+        assert!(matches!(try_regex("(a+)+b"), Err(NotAllowed::File { .. })));
+        assert_eq!(try_regex("(a|a)*$"), Ok(()));
+        let undecided = try_regex(r"(a+)+\1b").expect_err("nobody can tell");
+        assert!(undecided.text(&Texts::builtin()).contains("takes too long"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::Group;
+use crate::ecma::pattern::{Finder, Unusable};
 
 /// The largest file of modes that is read, in bytes.
 pub const MAX_FILE: usize = 1 << 20;
@@ -285,8 +286,12 @@ fn check_group(entry: &Value, seen: &mut Vec<Group>) -> Result<Value, (String, S
         match options.get(key) {
             None => {}
             Some(Value::String(text)) => {
-                if key == "fileRegex" && !text.is_empty() && regress::Regex::new(text).is_err() {
-                    return wrong(".1.fileRegex", "must be a regular expression");
+                let expression = Some(text).filter(|text| key == "fileRegex" && !text.is_empty());
+                match expression.and_then(|text| Finder::new(text).err()) {
+                    Some(Unusable::Invalid) => return wrong(".1.fileRegex", "must be a regular expression"),
+                    Some(Unusable::TooLarge) => return wrong(".1.fileRegex", "is too large"),
+                    // The mode works but for its edits, which say why.
+                    Some(Unusable::Unsupported) | None => {}
                 }
                 kept.insert(key.into(), text.clone().into());
             }

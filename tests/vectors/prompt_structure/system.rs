@@ -1,6 +1,6 @@
 //! The system prompt: whole, as a preview, and in parts.
 
-use lapce_ai::engine::surroundings;
+use lapce_ai::engine::shells::{self, System};
 use lapce_ai::prompt::instructions::{Instructions, custom_instructions, language_of_locale};
 use lapce_ai::prompt::mcp::{self, Server};
 use lapce_ai::prompt::modes as words;
@@ -109,9 +109,8 @@ impl<'a> World<'a> {
         self.input["language"].as_str().unwrap_or_else(locale)
     }
 
-    fn shell(&self) -> &str {
-        let shell = self.input["host"]["shell"].as_str().unwrap_or("/bin/bash");
-        if surroundings::is_known_shell(shell) { shell } else { "/bin/bash" }
+    fn shell(&self) -> String {
+        shells::named(System::Unix, [self.input["host"]["shell"].as_str()])
     }
 
     /// Gives `use_inputs` the inputs of the prompt, `mcp` as its servers.
@@ -124,7 +123,7 @@ impl<'a> World<'a> {
             cwd: self.cwd(),
             home: HOME,
             os: OS,
-            shell: self.shell(),
+            shell: &self.shell(),
             role: &words.role,
             mode_instructions: &words.instructions,
             modes: &words::lines(&texts, cached, &self.overrides),
