@@ -171,6 +171,8 @@ fn tool_allowed(input: &Value) -> Outcome {
             });
             json!({"threw": code}).into()
         }
+        // The reference would go on for ever.
+        Err(undecided @ NotAllowed::Undecided { .. }) => json!({"threw": undecided.to_string()}).into(),
     }
 }
 
