@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, call};
 use crate::engine::surroundings;
+use crate::prompt::text::nearest::distance;
 use crate::protocol::secret::is_secret;
 use crate::settings::schema::{Type, schema};
 
@@ -123,21 +124,6 @@ fn known(key: &str, unknown: bool) -> Result<(), Failure> {
     Err(format!("`{key}` is no known setting{hint}").into())
 }
 
-/// How many letters must be changed, added or left out to make one word of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], at + 1);
-        for (column, wanted) in other.iter().enumerate() {
-            let changed = before + usize::from(letter != *wanted);
-            before = row[column + 1];
-            row[column + 1] = changed.min(before + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 /// The value that a text on the command line stands for.
 fn parse(key: &str, text: &str) -> Value {
     let is_text = schema().key(key).is_some_and(|key| matches!(key.kind, Type::Text | Type::Choice(_)));
@@ -206,6 +192,5 @@ mod tests {
         ] {
             assert_eq!(parse(key, text), value, "{key} {text}");
         }
-        assert_eq!((distance("mode", "moed"), distance("", "abc"), distance("same", "same")), (2, 3, 0));
     }
 }

@@ -12,6 +12,7 @@ mod run;
 mod schema;
 #[cfg(unix)]
 mod serve;
+mod text;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Command {
     Prompt(prompt::Prompt),
     /// Show, keep, import and export settings.
     Config(config::Config),
+    /// List, show, check and export the texts that models and users read.
+    Text(text::Text),
     /// Print the JSON schema of requests, events or settings.
     Schema(schema::Schema),
 }
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Models(models) => models.execute(),
         Command::Prompt(prompt) => prompt.execute(),
         Command::Config(config) => config.execute(),
+        Command::Text(text) => text.execute(),
         Command::Schema(schema) => schema.execute(),
     };
     match outcome {

@@ -30,6 +30,7 @@ use super::session_host::{Numbers, SessionHost};
 use super::settings::{self, EngineSettings, SessionSettings, SettingsError};
 use super::stored::StoredSettings;
 use super::surroundings;
+use super::texts::{PackedTexts, Packs, wording};
 use crate::edit::disk::DiskEditor;
 use crate::edit::view::Editor;
 use crate::prompt::instructions::{language_of_locale, locale_of_system};
@@ -38,7 +39,7 @@ use crate::protocol::event::{Event, Log, LogLevel, SessionState, SettingsChanged
 use crate::protocol::hello::WelcomeSession;
 use crate::protocol::ids::SessionId;
 use crate::providers::http::{Client, Http};
-use crate::providers::{self, Discretion, Wording};
+use crate::providers::{self, Discretion};
 use crate::task::TaskView;
 use crate::task::host::{ProviderFactory, SettingsSource, Surroundings, TaskHost};
 use crate::task::session::{self, SessionHandle};
@@ -76,6 +77,9 @@ pub struct Core {
     pub runtime: tokio::runtime::Handle,
     numbers: Arc<Numbers>,
     providers: providers::Surroundings,
+    packs: Arc<Packs>,
+    /// Texts of the engine itself.
+    packed: PackedTexts,
     /// Makes providers for raw calls; keeps the last one, and with it its connections and its place in a transcript.
     raw_provider: Arc<ProviderFactory>,
     surroundings: Surroundings,
@@ -145,26 +149,19 @@ impl Core {
         home: PathBuf,
         runtime: tokio::runtime::Handle,
     ) -> Arc<Core> {
-        let texts = Texts::builtin();
-        let words = texts.clone();
-        let wording: Wording = Arc::new(move |id, variables| {
-            words.render(id, variables.iter().copied().collect::<std::collections::BTreeMap<_, _>>())
-        });
         let keyring = Arc::new(SystemKeyring::new(storage.join("settings/secrets.json")));
         let client = Client::default();
         let clock = Arc::new(std::time::SystemTime::now);
         let http = Http::new(Arc::new(client.clone()), clock, Arc::new(surroundings::random));
         let environment = surroundings::environment_text();
-        let providers = providers::Surroundings {
-            keyring: keyring.clone(),
-            environment: Arc::new(move |name| environment.get(name).cloned()),
-            program_environment: surroundings::environment().into(),
-            home: home.clone(),
-            storage: storage.clone(),
-            tables: Some(storage.join("settings/providers")),
-            ..providers::Surroundings::new(http, wording)
-        };
         Arc::new_cyclic(|me: &Weak<Core>| {
+            let core = me.clone();
+            let packs = Packs::new(home.clone(), move |message| {
+                let Some(core) = core.upgrade().filter(|core| core.tell_once(&message)) else { return };
+                core.announce(Event::Log(Log { level: LogLevel::Warning, target: "texts".into(), message }));
+            });
+            let packed = packs.texts(None);
+            let texts = packed.texts().clone();
             let core = me.clone();
             let history = History::new(storage.join("task_history.json"), move |message| {
                 let log = Log { level: LogLevel::Error, target: "history".into(), message };
@@ -173,14 +170,20 @@ impl Core {
             runtime.spawn(history.clone().keep_saved());
             let core = me.clone();
             let providers = providers::Surroundings {
+                keyring: keyring.clone(),
+                environment: Arc::new(move |name| environment.get(name).cloned()),
+                program_environment: surroundings::environment().into(),
+                home: home.clone(),
+                storage: storage.clone(),
+                tables: Some(storage.join("settings/providers")),
                 notify: Arc::new(move |message| {
                     let log = Log { level: LogLevel::Info, target: "provider".into(), message: message.to_owned() };
                     core.upgrade().iter().for_each(|core| core.announce(Event::Log(log.clone())));
                 }),
-                ..providers
+                ..providers::Surroundings::new(http, wording(texts.clone()))
             };
             let core = me.clone();
-            let files = RuleFiles::new(texts.clone(), home.clone(), storage.clone(), move |message| {
+            let files = RuleFiles::new(home.clone(), storage.clone(), move |message| {
                 let log = Log { level: LogLevel::Warning, target: "rules".into(), message };
                 core.upgrade().iter().for_each(|core| core.announce(Event::Log(log.clone())));
             });
@@ -224,6 +227,8 @@ impl Core {
                 numbers: Arc::default(),
                 raw_provider: provider_cache::cached(providers.clone()),
                 providers,
+                packs,
+                packed,
                 surroundings,
                 prompt,
                 clients: Mutex::default(),
@@ -506,8 +511,13 @@ impl Core {
             None => Arc::new(DiskEditor::default()),
         };
         let relay = Arc::new(HostRelay(task_host.clone()));
-        let providers = provider_cache::cached(providers::Surroundings { relay, ..self.providers.clone() });
-        let surroundings = Surroundings { editor, providers, ..self.surroundings.clone() };
+        let packed = Arc::new(self.packs.texts(Some(cwd)));
+        settings.with_texts(packed.clone());
+        let texts = packed.texts().clone();
+        let prompt = Arc::new(StandardPrompt { texts: texts.clone(), ..(*self.prompt).clone() });
+        let wording = wording(texts.clone());
+        let providers = provider_cache::cached(providers::Surroundings { relay, wording, ..self.providers.clone() });
+        let surroundings = Surroundings { editor, providers, texts, prompt, ..self.surroundings.clone() };
         let (handle, future) = session::open(task_host, surroundings, settings.clone(), cwd.to_owned());
         let (shared, kept) = (client.share, client.returns());
         let open = Open {
@@ -611,9 +621,25 @@ impl Core {
         &self.providers
     }
 
-    /// The text catalogue.
+    /// The engine's texts, with the user's pack as it is now.
     pub fn texts(&self) -> &Texts {
-        &self.surroundings.texts
+        self.packed.refresh(&self.settings.current());
+        self.packed.texts()
+    }
+
+    /// The texts of a workspace, with the packs that are in force in it.
+    pub fn texts_in(&self, cwd: &Path) -> Arc<Texts> {
+        let packed = self.packs.texts(Some(cwd));
+        packed.refresh(&self.settings.current());
+        packed.texts().clone()
+    }
+
+    /// What this build is, and the user's text pack in force.
+    pub fn info(&self) -> Value {
+        self.packed.refresh(&self.settings.current());
+        let mut info = super::info();
+        info["text_pack"] = self.packed.shown();
+        info
     }
 
     /// Sets what a request to end the process cancels: the engine has the process for itself.

@@ -44,6 +44,7 @@ mod stats;
 mod stored;
 pub mod surroundings;
 mod tasks;
+mod texts;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

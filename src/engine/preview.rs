@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::core::Core;
+use super::prompt::StandardPrompt;
 use super::router::{Outcome, no_mode, workspace_folder};
 use crate::prompt::system;
 use crate::protocol::event::RequestFailed;
@@ -19,10 +20,9 @@ pub fn preview(core: &Core, request: &PromptPreview) -> Outcome {
         return Err(no_mode(mode, "prompt.preview.mode"));
     }
     let images = core.provider(&settings).is_ok_and(|provider| provider.model().info.supports_images == Some(true));
-    let preview = core
-        .prompt
-        .preview(cwd, &settings, mode, images)
-        .map_err(|error| RequestFailed::new(ErrorKind::Internal, error))?;
+    let prompt = StandardPrompt { texts: core.texts_in(cwd), ..(*core.prompt).clone() };
+    let preview =
+        prompt.preview(cwd, &settings, mode, images).map_err(|error| RequestFailed::new(ErrorKind::Internal, error))?;
     let text = system::joined(&preview.sections);
     let shown = preview.sections.iter().filter(|(_, text)| !text.is_empty());
     let sections: Vec<_> = shown.map(|(part, text)| json!({"name": part.as_str(), "bytes": text.len()})).collect();

@@ -20,6 +20,7 @@ use crate::task::host::{ModeDetails, PromptRequest, SystemPrompt};
 use crate::tools;
 
 /// Builds system prompts.
+#[derive(Clone)]
 pub struct StandardPrompt {
     /// The text catalogue.
     pub texts: Arc<Texts>,
@@ -41,19 +42,21 @@ impl SystemPrompt for StandardPrompt {
         let images = request.model.info.supports_images == Some(true);
         let mode = mode(request.mode, request.settings)?;
         let wanted = self.wanted(request.cwd, request.settings, &mode);
-        let files = self.files.clone();
-        let found =
-            tokio::task::spawn_blocking(move || files.read(&wanted)).await.map_err(|error| error.to_string())??;
+        let (files, texts) = (self.files.clone(), self.texts.clone());
+        let found = tokio::task::spawn_blocking(move || files.read(&wanted, &texts))
+            .await
+            .map_err(|error| error.to_string())??;
         let facts = self.facts(request.cwd, request.settings, &mode, images, found);
         system::build(&self.texts, &facts.inputs(self)).map_err(|error| error.to_string())
     }
 
     async fn mode_details(&self, cwd: &Path, settings: &Settings) -> Option<ModeDetails> {
-        let texts = &*self.texts;
+        let texts = self.texts.clone();
         let overrides = words::overrides(settings);
-        let (_, words) = words::details(texts, &settings.mode, &settings.custom_modes, &overrides)?;
+        let (_, words) = words::details(&texts, &settings.mode, &settings.custom_modes, &overrides)?;
         let (files, cwd, mode) = (self.files.clone(), cwd.to_owned(), settings.mode.clone());
-        let rules = tokio::task::spawn_blocking(move || files.for_details(&cwd, &mode)).await;
+        let of_rules = texts.clone();
+        let rules = tokio::task::spawn_blocking(move || files.for_details(&cwd, &mode, &of_rules)).await;
         let instructions = Instructions {
             language: self.language(settings),
             global: settings.custom_instructions.as_deref().unwrap_or(""),
@@ -61,7 +64,7 @@ impl SystemPrompt for StandardPrompt {
             // What is wrong with a rule file fails the request's system prompt, where the user is told.
             rules: &rules.ok().and_then(Result::ok).unwrap_or_default(),
         };
-        Some(ModeDetails { role: words.role, instructions: custom_instructions(texts, &instructions) })
+        Some(ModeDetails { role: words.role, instructions: custom_instructions(&texts, &instructions) })
     }
 }
 
@@ -100,7 +103,7 @@ impl StandardPrompt {
     pub fn preview(&self, cwd: &Path, settings: &Settings, mode: &str, images: bool) -> Result<Preview, String> {
         let mode = modes::find(mode, &settings.custom_modes).ok_or_else(|| format!("no mode `{mode}`"))?;
         let has_browser = mode.groups.iter().any(|entry| entry.group == Group::Browser);
-        let found = self.files.read(&self.wanted(cwd, settings, &mode))?;
+        let found = self.files.read(&self.wanted(cwd, settings, &mode), &self.texts)?;
         let facts = self.facts(cwd, settings, &mode, images && has_browser, found);
         let sections = system::sections(&self.texts, &facts.inputs(self)).map_err(|error| error.to_string())?;
         Ok(Preview { mode: mode.slug, sections, tools: facts.tools })

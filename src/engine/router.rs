@@ -40,7 +40,7 @@ impl From<Outcome> for Execution {
 /// Carries out the request `id` of a client. Commands are handed to their session here, in the order of submission; what waits for a reply or the disk goes on later.
 pub fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Request) -> Execution {
     match request {
-        Request::EngineInfo(_) => Ok(super::info()).into(),
+        Request::EngineInfo(_) => Ok(core.info()).into(),
         Request::EngineStats(_) => Ok(stats::collect(core)).into(),
         Request::EngineShutdown(_) if core.owns_process() => Ok(Value::Null).into(),
         Request::EngineShutdown(_) => not_supported("engine.shutdown").into(),

@@ -18,7 +18,6 @@ const MOST_TOLD: usize = 1000;
 
 /// Reads the files of prompts. Blocks.
 pub struct RuleFiles {
-    texts: Arc<Texts>,
     home: PathBuf,
     storage: PathBuf,
     told: Mutex<HashSet<Notice>>,
@@ -60,20 +59,15 @@ pub struct Found {
 
 impl RuleFiles {
     /// For the user with this home folder; `storage` is the engine's data folder. `report` is told, in words, what is left out.
-    pub fn new(
-        texts: Arc<Texts>,
-        home: PathBuf,
-        storage: PathBuf,
-        report: impl Fn(String) + Send + Sync + 'static,
-    ) -> Arc<RuleFiles> {
-        Arc::new(RuleFiles { texts, home, storage, told: Mutex::default(), report: Box::new(report) })
+    pub fn new(home: PathBuf, storage: PathBuf, report: impl Fn(String) + Send + Sync + 'static) -> Arc<RuleFiles> {
+        Arc::new(RuleFiles { home, storage, told: Mutex::default(), report: Box::new(report) })
     }
 
-    /// The files for a system prompt.
+    /// The files for a system prompt, with the words of `texts`.
     ///
     /// # Errors
     /// A file that is there and cannot be read, where the specification does not let it count as absent.
-    pub fn read(&self, wanted: &Wanted) -> Result<Found, String> {
+    pub fn read(&self, wanted: &Wanted, texts: &Texts) -> Result<Found, String> {
         let variables = Variables {
             workspace: &wanted.cwd.to_string_lossy(),
             mode: &wanted.mode,
@@ -81,11 +75,11 @@ impl RuleFiles {
             shell: &wanted.shell,
             operating_system: surroundings::system_name(),
         };
-        let own_prompt = override_file::read(&wanted.cwd, &variables).map_err(|error| self.failed(&error))?;
+        let own_prompt = override_file::read(&wanted.cwd, &variables).map_err(|error| failed(texts, &error))?;
         let access = Access::load(&wanted.cwd);
-        let ignore = access.instructions(&self.texts.get("ignore.instructions"));
+        let ignore = access.instructions(texts.get("ignore.instructions"));
         let ignore_file = wanted.cwd.join(IGNORE_FILE);
-        self.tell(access.problems().into_iter().map(|problem| Notice::IgnoreFile(ignore_file.clone(), problem)));
+        self.tell(access.problems().into_iter().map(|problem| Notice::IgnoreFile(ignore_file.clone(), problem)), texts);
         let toggles = wanted.toggles.clone().over(Toggles::stored(&self.storage, &wanted.cwd));
         let rules = rules::read(&Sources {
             cwd: &wanted.cwd,
@@ -95,27 +89,27 @@ impl RuleFiles {
             ignore: ignore.as_deref(),
             toggles: Some(&toggles).filter(|_| own_prompt.is_none()),
         });
-        Ok(Found { rules: self.told(rules)?, own_prompt })
+        Ok(Found { rules: self.told(rules, texts)?, own_prompt })
     }
 
     /// The rule blocks for details about a mode (spec 03 §8.3): neither settings nor toggles nor the ignore file count.
     ///
     /// # Errors
     /// As of [`RuleFiles::read`].
-    pub fn for_details(&self, cwd: &Path, mode: &str) -> Result<Vec<String>, String> {
+    pub fn for_details(&self, cwd: &Path, mode: &str, texts: &Texts) -> Result<Vec<String>, String> {
         let from = Sources { cwd, home: &self.home, mode, agent_rules: true, ignore: None, toggles: None };
-        self.told(rules::read(&from))
+        self.told(rules::read(&from), texts)
     }
 
     /// The blocks; their notices are reported, each once.
-    fn told(&self, read: Result<Rules, RulesError>) -> Result<Vec<String>, String> {
-        let Rules { blocks, notices } = read.map_err(|error| self.failed(&error))?;
-        self.tell(notices);
+    fn told(&self, read: Result<Rules, RulesError>, texts: &Texts) -> Result<Vec<String>, String> {
+        let Rules { blocks, notices } = read.map_err(|error| failed(texts, &error))?;
+        self.tell(notices, texts);
         Ok(blocks)
     }
 
     /// Reports what was not reported before.
-    fn tell(&self, notices: impl IntoIterator<Item = Notice>) {
+    fn tell(&self, notices: impl IntoIterator<Item = Notice>, texts: &Texts) {
         for notice in notices {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.len() >= MOST_TOLD {
@@ -123,13 +117,13 @@ impl RuleFiles {
             }
             if told.insert(notice.clone()) {
                 drop(told);
-                (self.report)(notice.text(&self.texts));
+                (self.report)(notice.text(texts));
             }
         }
     }
+}
 
-    fn failed(&self, error: &RulesError) -> String {
-        let (path, cause) = (error.path.to_string_lossy(), error.cause.to_string());
-        self.texts.render("rules.failed", minijinja::context! { path, cause })
-    }
+fn failed(texts: &Texts, error: &RulesError) -> String {
+    let (path, cause) = (error.path.to_string_lossy(), error.cause.to_string());
+    texts.render("rules.failed", minijinja::context! { path, cause })
 }

@@ -10,7 +10,6 @@ use super::router::{Outcome, workspace_folder};
 use crate::prompt::commands::Folders;
 use crate::prompt::rules::listing;
 use crate::prompt::rules::toggles::{self, Kind, Toggles};
-use crate::prompt::text::Texts;
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::request::{CommandList, RulesList, RulesToggle};
@@ -83,7 +82,7 @@ pub fn forget_switches(core: &Core) -> Result<(), RequestFailed> {
 /// The commands that can be called by `/name` in a workspace.
 pub fn commands(core: &Core, list: &CommandList) -> Outcome {
     let cwd = workspace_folder(&list.workspace, "command.list")?;
-    let commands = Folders::of(cwd, &core.prompt.home).list(&Texts::builtin());
+    let commands = Folders::of(cwd, &core.prompt.home).list(&core.texts_in(cwd));
     let commands: Vec<Value> = commands
         .into_iter()
         .map(|command| {

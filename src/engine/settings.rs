@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWri
 use serde_json::{Map, Value};
 
 use super::modes::WorkspaceModes;
+use super::texts::PackedTexts;
 use crate::settings::modes::DEFAULT_MODE;
 use crate::settings::secrets::{self, PROFILES_KEY, Secrets, blot};
 use crate::settings::{Settings, profiles, schema};
@@ -216,6 +217,8 @@ pub struct SessionSettings {
     keep: OnceLock<Keep>,
     /// Custom modes from files.
     modes: OnceLock<WorkspaceModes>,
+    /// Texts, whose packs these settings name.
+    texts: OnceLock<Arc<PackedTexts>>,
 }
 
 type Keep = Box<dyn Fn(&Value) + Send + Sync>;
@@ -245,7 +248,8 @@ impl SessionSettings {
         values: Values,
     ) -> Result<SessionSettings, SettingsError> {
         let own = Mutex::new(Own { values: values.clone(), computed: None });
-        let session = SessionSettings { engine, workspace, own, keep: OnceLock::new(), modes: OnceLock::new() };
+        let (keep, modes, texts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let session = SessionSettings { engine, workspace, own, keep, modes, texts };
         read(&over(session.below(), values))?;
         Ok(session)
     }
@@ -265,6 +269,13 @@ impl SessionSettings {
     pub fn with_modes(&self, modes: WorkspaceModes) {
         // Set once, when the session begins to run.
         let _ = self.modes.set(modes);
+    }
+
+    /// Keeps the texts of the session as the settings want them.
+    pub fn with_texts(&self, texts: Arc<PackedTexts>) {
+        texts.refresh(&self.without_files());
+        // Set once, when the session begins to run.
+        let _ = self.texts.set(texts);
     }
 
     /// Replaces some values of this session; `null` returns a key to the engine's value.
@@ -344,6 +355,7 @@ impl SettingsSource for SessionSettings {
 
     fn refresh(&self) {
         self.modes.get().inspect(|modes| modes.refresh());
+        self.texts.get().inspect(|texts| texts.refresh(&self.without_files()));
     }
 
     fn set_mode(&self, slug: &str) {

@@ -1,5 +1,5 @@
 //! What the model is told: the [`text`] catalogue with every sentence a model or user reads, and the system prompt
-//! (spec 03). Pure, but for [`commands`], [`rules`] and [`override_file`], which read files: other workspace facts come in as
+//! (spec 03). Pure, but for [`commands`], [`rules`], [`override_file`] and [`text::folder`], which read files: other workspace facts come in as
 //! arguments.
 
 mod catalogue;

@@ -151,8 +151,10 @@ pub struct Settings {
     pub hooks: Hooks,
     /// A hook that allows a call answers its approval.
     pub hooks_may_approve: bool,
-    /// Absolute paths of folders whose workspaces may bring hooks of their own.
+    /// Absolute paths of folders whose workspaces may bring hooks and texts of their own.
     pub trusted_folders: Vec<String>,
+    /// Folder of a text pack: absolute, below `~/`, or relative to the home folder; blank: none.
+    pub text_pack: String,
     /// How providers are reached.
     #[serde(flatten)]
     pub http: HttpSettings,
@@ -239,6 +241,7 @@ impl Default for Settings {
             hooks: Hooks::default(),
             hooks_may_approve: false,
             trusted_folders: Vec::new(),
+            text_pack: String::new(),
             http: HttpSettings::default(),
             secrets: Secrets::default(),
             other: serde_json::Map::new(),

@@ -17,5 +17,7 @@ pub mod paths;
 pub mod reading;
 pub mod search;
 mod spreadsheets;
+pub mod stamp;
+pub mod trust;
 pub mod watching;
 pub mod write;

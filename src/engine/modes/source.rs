@@ -4,12 +4,12 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use serde_json::Value;
 
 use crate::settings::modes::file::{self, Fault, MAX_FILE, Origin};
 use crate::workspace::reading;
+use crate::workspace::stamp::Stamp;
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,23 +31,6 @@ pub struct Source {
     /// Whose it is.
     pub origin: Origin,
     last: Mutex<Option<(Stamp, Arc<Loaded>)>>,
-}
-
-/// Differs when a file was written; of a file that is not there the stamp of nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp(Option<(Option<SystemTime>, u64, [i64; 3])>);
-
-impl Stamp {
-    fn of(metadata: Option<&Metadata>) -> Stamp {
-        #[cfg(unix)]
-        let identity = |metadata: &Metadata| {
-            use std::os::unix::fs::MetadataExt;
-            [metadata.ino() as i64, metadata.ctime(), metadata.ctime_nsec()]
-        };
-        #[cfg(not(unix))]
-        let identity = |_: &Metadata| [0; 3];
-        Stamp(metadata.map(|metadata| (metadata.modified().ok(), metadata.len(), identity(metadata))))
-    }
 }
 
 impl Source {

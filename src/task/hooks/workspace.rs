@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::settings::hooks::Hooks;
 use crate::workspace::reading;
+use crate::workspace::trust::is_trusted;
 
 /// Where they stand in a workspace.
 pub(in crate::task) const FILE: &str = ".kilocode/hooks.json";
@@ -48,12 +49,6 @@ impl WorkspaceHooks {
             _ => None,
         }
     }
-}
-
-fn is_trusted(cwd: &Path, trusted: &[String]) -> bool {
-    let Ok(cwd) = cwd.canonicalize() else { return false };
-    let folders = trusted.iter().map(Path::new).filter(|folder| folder.is_absolute());
-    folders.filter_map(|folder| folder.canonicalize().ok()).any(|folder| cwd.starts_with(folder))
 }
 
 fn read(file: &Path) -> Result<Hooks, String> {
