@@ -115,6 +115,8 @@ mod task_quirks;
 mod task_stream;
 #[path = "cases/task_turns.rs"]
 mod task_turns;
+#[path = "cases/texts.rs"]
+mod texts;
 #[cfg(target_os = "linux")]
 #[path = "cases/tools.rs"]
 mod tools;

@@ -69,9 +69,9 @@ impl Text {
     pub fn execute(&self) -> Result<ExitCode, Failure> {
         match &self.what {
             What::List { prefix, pack, json } => {
- let texts = pack.texts()?;
- list(&texts, prefix.as_deref().unwrap_or(""), *json)?;
-}
+                let texts = pack.texts()?;
+                list(&texts, prefix.as_deref().unwrap_or(""), *json)?;
+            }
             What::Show { id, pack } => {
                 let texts = pack.texts()?;
                 let Some((text, _)) = texts.source(id) else {
