@@ -77,7 +77,7 @@ impl RuleFiles {
         };
         let own_prompt = override_file::read(&wanted.cwd, &variables).map_err(|error| failed(texts, &error))?;
         let access = Access::load(&wanted.cwd);
-        let ignore = access.instructions(texts.get("ignore.instructions"));
+        let ignore = access.instructions(&texts.get("ignore.instructions"));
         let ignore_file = wanted.cwd.join(IGNORE_FILE);
         self.tell(access.problems().into_iter().map(|problem| Notice::IgnoreFile(ignore_file.clone(), problem)), texts);
         let toggles = wanted.toggles.clone().over(Toggles::stored(&self.storage, &wanted.cwd));

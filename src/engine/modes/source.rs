@@ -1,6 +1,6 @@
 //! One file of modes, read again when its stamp has changed.
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
