@@ -46,6 +46,8 @@ mod hosts;
 mod kill;
 #[path = "cases/loopback.rs"]
 mod loopback;
+#[path = "cases/mentions.rs"]
+mod mentions;
 #[path = "cases/parity_document.rs"]
 mod parity_document;
 #[path = "cases/prompt_snapshots.rs"]

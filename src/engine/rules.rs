@@ -82,7 +82,8 @@ pub fn forget_switches(core: &Core) -> Result<(), RequestFailed> {
 /// The commands that can be called by `/name` in a workspace.
 pub fn commands(core: &Core, list: &CommandList) -> Outcome {
     let cwd = workspace_folder(&list.workspace, "command.list")?;
-    let commands = Folders::of(cwd, &core.prompt.home).list(&core.texts_in(cwd));
+    let texts = core.texts_in(cwd);
+    let (commands, problems) = Folders::of(cwd, &core.prompt.home).list_with_problems(&texts);
     let commands: Vec<Value> = commands
         .into_iter()
         .map(|command| {
@@ -95,7 +96,9 @@ pub fn commands(core: &Core, list: &CommandList) -> Outcome {
             row
         })
         .collect();
-    Ok(json!({ "commands": commands }))
+    let problems: Vec<Value> =
+        problems.iter().map(|problem| json!({"file": problem.file, "message": problem.text(&texts)})).collect();
+    Ok(json!({"commands": commands, "problems": problems}))
 }
 
 fn failed(file: &Path, cause: &std::io::Error) -> RequestFailed {

@@ -2,15 +2,15 @@
 //!
 //! Functions here read files and may block. What a text does with a command is decided elsewhere.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::folders;
-use super::text::Texts;
+use super::front_matter::FrontMatter;
+use super::text::{Texts, context};
 use crate::ecma;
 
 /// The largest command file that is read, in bytes.
@@ -59,6 +59,44 @@ pub struct Command {
     pub argument_hint: Option<String>,
 }
 
+/// A command file that is left out, or not read as its author meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file; the folder where it has too many.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What is wrong with a command file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is larger than 1 MiB and left out.
+    TooLarge,
+    /// It is left out; the system's words.
+    Unreadable(String),
+    /// What is no UTF-8 in it was replaced.
+    NotUtf8,
+    /// Its front matter is no YAML of names and values, as was found in this line: all of the file is content.
+    FrontMatter(Option<u64>),
+    /// Only the first files of the folder are listed.
+    TooMany,
+}
+
+impl Problem {
+    /// The sentence for the user.
+    pub fn text(&self, texts: &Texts) -> String {
+        let path = self.file.to_string_lossy();
+        match &self.fault {
+            Fault::TooLarge => texts.render("commands.too_large", context! { path, kibibytes => MAX_FILE >> 10 }),
+            Fault::Unreadable(cause) => texts.render("commands.unreadable", context! { path, cause }),
+            Fault::NotUtf8 => texts.render("commands.not_utf8", context! { path }),
+            Fault::FrontMatter(line) => texts.render("commands.front_matter", context! { path, line }),
+            Fault::TooMany => texts.render("commands.too_many", context! { path, most => MAX_FILES }),
+        }
+    }
+}
+
 /// The folders in which commands are looked for.
 #[derive(Clone, Debug)]
 pub struct Folders {
@@ -82,26 +120,33 @@ impl Folders {
             return None;
         }
         let file = format!("{name}.md");
-        load(self.project.join(&file), name, Source::Project)
-            .or_else(|| load(self.global.join(&file), name, Source::Global))
+        let load = |folder: &Path, source| load(folder.join(&file), name, source, &mut Vec::new());
+        load(&self.project, Source::Project)
+            .or_else(|| load(&self.global, Source::Global))
             .or_else(|| built_in(texts).into_iter().find(|command| command.name == name))
     }
 
     /// All commands: built-in ones, the user's under other names, the project's in place of any.
     pub fn list(&self, texts: &Texts) -> Vec<Command> {
+        self.list_with_problems(texts).0
+    }
+
+    /// All commands, and what is wrong with their files.
+    pub fn list_with_problems(&self, texts: &Texts) -> (Vec<Command>, Vec<Problem>) {
+        let mut problems = Vec::new();
         let mut all = built_in(texts);
-        for command in files(&self.global, Source::Global) {
+        for command in files(&self.global, Source::Global, &mut problems) {
             if all.iter().all(|known| known.name != command.name) {
                 all.push(command);
             }
         }
-        for command in files(&self.project, Source::Project) {
+        for command in files(&self.project, Source::Project, &mut problems) {
             match all.iter_mut().find(|known| known.name == command.name) {
                 Some(known) => *known = command,
                 None => all.push(command),
             }
         }
-        all
+        (all, problems)
     }
 }
 
@@ -117,9 +162,19 @@ fn built_in(texts: &Texts) -> Vec<Command> {
 }
 
 /// The commands of one folder, in order of their file names.
-fn files(folder: &Path, source: Source) -> Vec<Command> {
+fn files(folder: &Path, source: Source, problems: &mut Vec<Problem>) -> Vec<Command> {
     let mut names = BTreeMap::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    let mut too_many = false;
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => Some(entries),
+        Err(cause) => {
+            if !matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+                problems.push(Problem { file: folder.to_owned(), fault: Fault::Unreadable(cause.to_string()) });
+            }
+            None
+        }
+    };
+    for entry in entries.into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         if is_file && name.to_ascii_lowercase().ends_with(".md") {
@@ -127,57 +182,72 @@ fn files(folder: &Path, source: Source) -> Vec<Command> {
         }
         if names.len() > MAX_FILES {
             names.pop_last();
+            too_many = true;
         }
     }
-    names.into_iter().filter_map(|(name, path)| load(path, &name[..name.len() - ".md".len()], source)).collect()
+    if too_many {
+        problems.push(Problem { file: folder.to_owned(), fault: Fault::TooMany });
+    }
+    let named = names.into_iter();
+    named.filter_map(|(name, path)| load(path, &name[..name.len() - ".md".len()], source, problems)).collect()
 }
 
-fn load(file: PathBuf, name: &str, source: Source) -> Option<Command> {
-    let metadata = fs::metadata(&file).ok()?;
-    // Opening a pipe or a device could wait for ever.
-    if !metadata.is_file() || metadata.len() > MAX_FILE {
-        return None;
+/// The command of a file. `None` when it is left out; unless there is no such file, `problems` says why.
+fn load(file: PathBuf, name: &str, source: Source, problems: &mut Vec<Problem>) -> Option<Command> {
+    let mut wrong = |fault| problems.push(Problem { file: file.clone(), fault });
+    let bytes = match read(&file) {
+        Ok(bytes) => bytes?,
+        Err(fault) => {
+            wrong(fault);
+            return None;
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    if matches!(text, Cow::Owned(_)) {
+        wrong(Fault::NotUtf8);
     }
-    let mut bytes = Vec::new();
-    File::open(&file).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
-    Some(parse(name, source, file, &String::from_utf8_lossy(&bytes)))
+    let front_matter = FrontMatter::of(&text);
+    if let Some(line) = front_matter.fault {
+        wrong(Fault::FrontMatter(line));
+    }
+    Some(front_matter.command(name, source, file))
+}
+
+/// The bytes of a command file; `None` when there is no file.
+fn read(file: &Path) -> Result<Option<Vec<u8>>, Fault> {
+    let unreadable = |cause: io::Error| match cause.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(None),
+        _ => Err(Fault::Unreadable(cause.to_string())),
+    };
+    match fs::metadata(file) {
+        // Opening a pipe or a device could wait for ever.
+        Ok(found) if !found.is_file() => Ok(None),
+        Ok(found) if found.len() > MAX_FILE => Err(Fault::TooLarge),
+        Ok(_) => {
+            let mut bytes = Vec::new();
+            let read = File::open(file).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes));
+            read.map_or_else(unreadable, |_| Ok(Some(bytes)))
+        }
+        Err(cause) => unreadable(cause),
+    }
 }
 
 /// The command that a file's text describes.
 pub fn parse(name: &str, source: Source, file: PathBuf, text: &str) -> Command {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (attributes, content) = match front_matter(text) {
-        Some((yaml, body)) => match serde_saphyr::from_str::<Option<BTreeMap<String, Value>>>(yaml) {
-            Ok(attributes) => (attributes.unwrap_or_default(), body),
-            Err(_) => (BTreeMap::new(), text),
-        },
-        None => (BTreeMap::new(), text),
-    };
-    let attribute = |key: &str| {
-        let value = ecma::trim(attributes.get(key)?.as_str()?);
-        (!value.is_empty()).then(|| value.to_owned())
-    };
-    Command {
-        name: name.to_owned(),
-        content: ecma::trim(content).to_owned(),
-        source,
-        file,
-        description: attribute("description"),
-        argument_hint: attribute("argument-hint"),
-    }
+    FrontMatter::of(text).command(name, source, file)
 }
 
-/// What stands between a first line `---` and the next line that begins with it, and what follows. Without an end
-/// everything is front matter.
-fn front_matter(text: &str) -> Option<(&str, &str)> {
-    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    if first.strip_prefix("---").map(ecma::trim) != Some("") {
-        return None;
+impl FrontMatter<'_> {
+    fn command(&self, name: &str, source: Source, file: PathBuf) -> Command {
+        Command {
+            name: name.to_owned(),
+            content: ecma::trim(self.content).to_owned(),
+            source,
+            file,
+            description: self.attribute("description"),
+            argument_hint: self.attribute("argument-hint"),
+        }
     }
-    if let Some(after) = rest.strip_prefix("---") {
-        return Some(("", after));
-    }
-    Some(rest.split_once("\n---").unwrap_or((rest, "")))
 }
 
 #[cfg(test)]
@@ -262,6 +332,54 @@ mod tests {
             folders.list(&texts).into_iter().map(|command| (command.name, command.source)).collect();
         let expected = [("init", Source::BuiltIn), ("both", Source::Project), ("own", Source::Global)];
         assert_eq!(listed, expected.map(|(name, source)| (name.to_owned(), source)));
+    }
+
+    /// parity 03 §15.1: a file that cannot be used is named, the others work
+    #[test]
+    fn what_is_wrong_with_a_file_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = Folders::of(&root.path().join("ws"), root.path());
+        fs::create_dir_all(&folders.project).unwrap();
+        let write = |name: &str, bytes: &[u8]| fs::write(folders.project.join(name), bytes).unwrap();
+        write("a.md", b"fine");
+        write("b.md", &vec![b'x'; MAX_FILE as usize + 1]);
+        write("c.md", b"caf\xe9");
+        write("d.md", b"---\ndescription: ok\nx: [\n---\nBody");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{PermissionsExt, symlink};
+            symlink("loop.md", folders.project.join("loop.md")).unwrap();
+            symlink("a.md", folders.project.join("linked.md")).unwrap();
+            write("e.md", b"closed");
+            fs::set_permissions(folders.project.join("e.md"), fs::Permissions::from_mode(0)).unwrap();
+        }
+        let texts = Texts::builtin();
+        let (commands, mut problems) = folders.list_with_problems(&texts);
+        // The superuser reads everything.
+        problems.retain(|problem| !matches!(problem.fault, Fault::Unreadable(_)));
+        let contents: Vec<(&str, &str)> = commands
+            .iter()
+            .filter(|command| command.source == Source::Project && command.name != "e")
+            .map(|command| (command.name.as_str(), command.content.as_str()))
+            .collect();
+        let broken = "---\ndescription: ok\nx: [\n---\nBody";
+        assert_eq!(contents, [("a", "fine"), ("c", "caf\u{fffd}"), ("d", broken)]);
+        let [large, bytes, front_matter] = &problems[..] else { panic!("{problems:?}") };
+        assert_eq!((&large.fault, &bytes.fault), (&Fault::TooLarge, &Fault::NotUtf8));
+        assert!(matches!(front_matter.fault, Fault::FrontMatter(Some(3..=4))), "{front_matter:?}");
+        for problem in &problems {
+            let name = problem.file.file_name().unwrap().to_str().unwrap();
+            assert!(problem.text(&texts).contains(name), "{}", problem.text(&texts));
+        }
+        // A name is looked up through links too, and one that leads to itself is none.
+        #[cfg(unix)]
+        assert_eq!(folders.find("linked", &texts).unwrap().content, "fine");
+        assert_eq!(folders.find("loop", &texts), None);
+        for number in 0..MAX_FILES {
+            write(&format!("n{number:04}.md"), b"");
+        }
+        let (commands, problems) = folders.list_with_problems(&texts);
+        assert!(commands.len() <= MAX_FILES + 1 && problems.iter().any(|problem| problem.fault == Fault::TooMany));
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub mod commit;
 pub mod enhance;
 pub mod fetch;
 pub mod folders;
+pub mod front_matter;
+pub mod fuzzing;
 pub mod instructions;
 pub mod mcp;
 pub mod mentions;

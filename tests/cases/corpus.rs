@@ -7,6 +7,7 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use lapce_ai::engine::journal::fuzzing as journal;
+use lapce_ai::prompt::fuzzing as prompt;
 use lapce_ai::protocol::fuzzing as protocol;
 use lapce_ai::providers::frames::fuzzing as frames;
 use lapce_ai::providers::fuzzing as providers;
@@ -23,9 +24,11 @@ const TARGETS: &[Target] = &[
     ("decode", providers::decode, 24),
     ("event", protocol::event, 32),
     ("event_stream", frames::event_stream, 4),
+    ("front_matter", prompt::front_matter, 6),
     ("hello", protocol::hello, 8),
     ("journal", journal::journal, 6),
     ("lines", frames::lines, 4),
+    ("mentions", prompt::mentioned, 8),
     ("request", protocol::request, 40),
     ("ring", transport::ring, 12),
     #[cfg(unix)]

@@ -111,6 +111,7 @@ mod tests {
     use super::*;
 
     /// parity 03 §checklist.22: paths, addresses, commits and words, and where each ends
+    /// parity 03 §quirks.27: a closing tag right behind belongs to the mention
     /// parity 03 §16.2: shortest path, one punctuation mark left out, escaped spaces
     #[test]
     fn the_grammar_of_mentions() {
@@ -137,6 +138,7 @@ mod tests {
             ("@abcdefg @abcdef12_ @abcdef12-x @dead beef", ""),
             ("\u{feff}@/a\u{a0}@/b\u{3000}@/c\u{200b}@/d", "/a|/b|/c\u{200b}@/d"),
             ("@/@/@/ @@/x @/a@/b", "/@/@/|/a@/b"),
+            ("@/dir/</task>\n@https://h/p</task>", "/dir/</task>|https://h/p</task>"),
             ("@/a\\ @problems x\\", "/a\\ @problems"),
         ] {
             let values: Vec<&str> = mentions(text).iter().map(|mention| mention.value).collect();

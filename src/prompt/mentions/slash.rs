@@ -160,6 +160,7 @@ mod tests {
     #[test]
     fn the_first_tag_that_resolves_counts() {
         assert!(replaced("<feedback>/newtask a</feedback><task>/smol b</task>").contains("type=\"condense\""));
+        assert!(replaced("<task>/smol 'dir/</task>' (below)").contains("type=\"condense\""), "a tag inside a mention");
         assert!(replaced("<task>/none</task><feedback>/newtask a</feedback>").contains("type=\"new_task\""));
         assert!(run("<task>/newrule x</task>", &[], |_| None, &Texts::builtin()).rules_check);
     }

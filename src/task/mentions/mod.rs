@@ -6,6 +6,7 @@
 
 mod files;
 mod git;
+mod provenance;
 pub mod workflows;
 
 use std::ffi::OsString;
@@ -73,13 +74,19 @@ pub async fn expand_mentions(text: &str, place: &Place<'_>) -> Expanded {
 
 impl Task {
     /// What the user wrote, with what it refers to: mentions and commands, then engine commands and workflows. Only words of a
-    /// new task and feedback are looked through.
+    /// new task and feedback are looked through; of results of tools only what is the user's in them.
     pub(super) async fn expand_content(self: &Arc<Self>, mut content: Vec<ContentBlock>) -> Vec<ContentBlock> {
+        let texts = self.services.surroundings.texts.clone();
+        let mut in_results = false;
         for block in &mut content {
             match block {
+                ContentBlock::Text { text } if provenance::is_label(text) => in_results = true,
                 ContentBlock::Text { text } if is_users(text) => {
-                    let expanded = self.expand_text(text).await;
-                    *text = self.run_command(expanded).await;
+                    let users = if in_results { provenance::feedback(text, &texts) } else { Some(0..text.len()) };
+                    let Some(users) = users else { continue };
+                    let expanded = self.expand_text(&text[users.clone()]).await;
+                    let expanded = self.run_command(expanded).await;
+                    text.replace_range(users, &expanded);
                 }
                 ContentBlock::ToolResult { content: Some(MessageContent::Text(text)), .. } if is_users(text) => {
                     *text = self.expand_text(text).await;
@@ -141,6 +148,17 @@ pub fn is_users(text: &str) -> bool {
     text.contains("<task>") || text.contains("<feedback>")
 }
 
+/// Shortens what a host has sent to [`files::LARGEST_TEXT`], and says so.
+fn cut(content: &mut String, texts: &Texts) {
+    if content.len() <= files::LARGEST_TEXT {
+        return;
+    }
+    let end = (0..=files::LARGEST_TEXT).rev().find(|at| content.is_char_boundary(*at)).unwrap_or_default();
+    let note = texts.render("mention.cut", context! { count => content.len() - end });
+    content.truncate(end);
+    content.push_str(&format!("\n\n{note}"));
+}
+
 /// Reads contents, and notes which files there were.
 struct Reader<'a> {
     place: &'a Place<'a>,
@@ -163,7 +181,11 @@ impl Sources for Reader<'_> {
         if self.total.load(Ordering::Relaxed) >= LARGEST_TOTAL {
             return self.place.texts.get("mention.no_room");
         }
-        let content = self.read(mention).await;
+        let mut content = self.read(mention).await;
+        // What files and git give is bounded where it is read.
+        if matches!(mention, Mention::Url(_) | Mention::Problems | Mention::Terminal) {
+            cut(&mut content, self.place.texts);
+        }
         self.total.fetch_add(content.len(), Ordering::Relaxed);
         content
     }

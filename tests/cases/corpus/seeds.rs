@@ -19,14 +19,46 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
         "array" | "event_stream" | "lines" | "sse" => streams(target),
         "decode" => answers(),
         "event" => events(),
+        "front_matter" => command_files(),
         "hello" => hellos(),
         "journal" => journals(),
+        "mentions" => users_words(),
         "request" => requests(),
         "ring" => rings(),
         #[cfg(unix)]
         "socket" => sockets(),
         other => panic!("no seeds for `{other}`"),
     }
+}
+
+/// Command files.
+fn command_files() -> Vec<(String, Vec<u8>)> {
+    [
+        ("both", "---\ndescription: Ship it\nargument-hint: <env>\n---\n\nBody\n"),
+        ("crlf", "\u{feff}---\r\ndescription: ' Ship '\r\n---\r\nBody\r\n"),
+        ("open", "---\ndescription: Ship"),
+        ("broken", "---\ndescription: [\n---\nBody"),
+        ("anchors", "---\na: &a [x, x]\nb: [*a, *a]\ndescription: |\n  two\n  lines\n---\n"),
+        ("none", "Body\n---\nmore"),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
+    .to_vec()
+}
+
+/// What users write, with all that it can refer to.
+fn users_words() -> Vec<(String, Vec<u8>)> {
+    [
+        ("kinds", "<task>\nsee @/a.txt, @/my\\ file.txt and @/dir/ @https://h/p?q#f. @problems: @terminal @git-changes\n</task>"),
+        ("commits", "@1234567 @abcdef @0123456789012345678901234567890123456789 @01234567890123456789012345678901234567890"),
+        ("none", "a@/b \\@/x (@/a) @/a\\b @ @/ @:// @ABCDEF1 @problematic"),
+        ("commands", "please /ship now\n/init /a.b-c_1 /bad! a/b"),
+        ("workflow", "<task>\n/a.md then more</task>"),
+        ("engine", "<feedback>/newtask with words</feedback>"),
+        ("tags", "<TASK>/x<task> /smol</task></feedback><answer>/newrule </answer>"),
+        ("unicode", "\u{feff}@/日本語.txt、\u{3000}@/é\u{301}\u{a0}/x\u{2003}/y"),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
+    .to_vec()
 }
 
 /// Streams of providers, read in pieces of two and five bytes by turns.
