@@ -132,9 +132,12 @@ pub(super) fn text_of(path: &Path) -> Result<String, RulesError> {
     let failed = |cause| RulesError { path: path.to_owned(), cause };
     match reading::read_at_most(path, MAX_FILE) {
         Ok(bytes) => Ok(ecma::trim(&String::from_utf8_lossy(&bytes)).to_owned()),
-        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
-            Ok(String::new())
-        }
+        Err(cause) if cause.kind() == io::ErrorKind::IsADirectory => Ok(String::new()),
+        // That its folder is a file is no absence (spec 03 §9).
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => match std::fs::metadata(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => Err(failed(cause)),
+            _ => Ok(String::new()),
+        },
         Err(cause) => Err(failed(cause)),
     }
 }
