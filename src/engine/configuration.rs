@@ -18,8 +18,9 @@ use crate::protocol::failure::ErrorKind;
 use crate::protocol::request;
 use crate::providers::catalogue;
 use crate::settings::profiles::store::{ProfileError, ProfileStore, Reading, Which};
-use crate::settings::schema::{self, is_of_profile};
+use crate::settings::schema::{self, Scope, is_of_profile};
 use crate::settings::secrets::{blot, is_secret, shown};
+use crate::settings::setters;
 use crate::settings::transfer;
 use crate::task::host::SettingsSource;
 
@@ -58,7 +59,8 @@ pub fn get(core: &Core, client: &Attachment, get: &request::SettingsGet) -> Outc
 
 /// `settings.set` without `save`: values that count until the engine or the session ends.
 pub fn set(core: &Core, client: &Attachment, set: &request::SettingsSet) -> Outcome {
-    let values = object(Some(&set.values), "settings.set.values")?;
+    let mut values = object(Some(&set.values), "settings.set.values")?;
+    setters::put_right(&mut values);
     let names: Vec<String> = values.keys().cloned().collect();
     let values = values.into();
     match set.session {
@@ -153,9 +155,10 @@ fn put_in_force(core: &Core) -> Vec<String> {
         values.insert("modeApiConfigs".into(), store.modes().clone().into());
         values.insert("listApiConfigMeta".into(), store.list().into());
         // One that says nothing would only take other settings away.
-        let provider = store.profiles().get(&store.current).map(|profile| &profile["apiProvider"]);
-        if provider.is_some_and(Value::is_string) {
-            values.insert(IN_FORCE.into(), store.current.as_str().into());
+        let current = store.in_force();
+        let provider = current.and_then(|name| store.profiles().get(name)).map(|profile| &profile["apiProvider"]);
+        if let (Some(name), Some(Value::String(_))) = (current, provider) {
+            values.insert(IN_FORCE.into(), name.into());
         }
     }
     tell_unknown(core, names);
@@ -207,7 +210,8 @@ fn own_providers(core: &Core) -> Vec<String> {
 }
 
 /// Sets values and keeps them: what belongs to a profile in the profile in force, the rest in the settings file.
-pub fn save(core: &Core, values: Map<String, Value>) -> Outcome {
+pub fn save(core: &Core, mut values: Map<String, Value>) -> Outcome {
+    setters::put_right(&mut values);
     if let Some(problem) = schema::check(&values).into_iter().next() {
         return Err(at(&format!("settings.set.values.{}", problem.place()), ErrorKind::Settings, problem.message));
     }
@@ -319,8 +323,10 @@ pub fn import_request(core: &Core, request: &request::SettingsImport) -> Outcome
 fn import(core: &Core, text: &str) -> Outcome {
     let own = own_providers(core);
     let new_id = stored::fresh_id;
-    let imported = transfer::read(text, Reading { providers: &own, new_id: &new_id })
+    let mut imported = transfer::read(text, Reading { providers: &own, new_id: &new_id })
         .map_err(|error| RequestFailed::new(ErrorKind::Settings, error.to_string()))?;
+    // What is the host's to configure does nothing in an imported file (spec 04, quirk 14).
+    imported.global.retain(|name, _| schema::schema().key(name).is_none_or(|key| key.scope != Scope::Host));
     let profiles: Vec<String> = imported.profiles.profiles().keys().cloned().collect();
     let settings: Vec<String> = imported.global.keys().cloned().collect();
     let current = imported.profiles.current.clone();

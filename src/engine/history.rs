@@ -192,6 +192,7 @@ mod tests {
         history.list(wanted).into_iter().map(|item| item.id).collect()
     }
 
+    /// parity 04 §7: filters and orders of a list
     #[test]
     fn filters_and_orders() {
         let folder = tempfile::tempdir().unwrap();

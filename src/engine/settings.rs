@@ -9,6 +9,7 @@ use super::modes::WorkspaceModes;
 use super::texts::PackedTexts;
 use crate::settings::modes::DEFAULT_MODE;
 use crate::settings::secrets::{self, PROFILES_KEY, Secrets, blot};
+use crate::settings::setters::{self, COMMAND_LISTS};
 use crate::settings::{Settings, profiles, schema};
 use crate::task::host::SettingsSource;
 
@@ -112,19 +113,28 @@ struct Layer {
     stored: Values,
     /// What the host gave.
     host: Values,
+    /// Lists of commands that the host gave when it opened the engine, as its own configuration: they join those that are kept.
+    joined: Vec<&'static str>,
     /// The host's over what is kept.
     values: Values,
     settings: Arc<Settings>,
 }
 
 impl Layer {
-    fn new(stored: Values, host: Values) -> Result<Layer, SettingsError> {
+    fn new(stored: Values, host: Values, joined: Vec<&'static str>) -> Result<Layer, SettingsError> {
         // A host that names a provider or brings profiles speaks for all of it: nothing stored is mixed with its keys.
         let speaks = host.plain.contains_key("apiProvider") || host.secrets.expose(PROFILES_KEY).is_some();
         let below = if speaks { stored.clone().without_profiles() } else { stored.clone() };
-        let values = below.with(host.clone());
+        let mut values = below.with(host.clone());
+        for list in &joined {
+            if let (Some(Value::Array(kept)), Some(Value::Array(own))) =
+                (stored.plain.get(*list), host.plain.get(*list))
+            {
+                values.plain.insert((*list).to_owned(), setters::joined(kept, own).into());
+            }
+        }
         let settings = Arc::new(read(&over(values.clone(), Values::default()))?);
-        Ok(Layer { stored, host, values, settings })
+        Ok(Layer { stored, host, joined, values, settings })
     }
 }
 
@@ -134,7 +144,8 @@ impl EngineSettings {
     /// # Errors
     /// The first value of a wrong type, by key.
     pub fn new(values: Values) -> Result<EngineSettings, SettingsError> {
-        Ok(EngineSettings { current: RwLock::new(Layer::new(Values::default(), values)?) })
+        let joined = COMMAND_LISTS.into_iter().filter(|list| values.plain.contains_key(*list)).collect();
+        Ok(EngineSettings { current: RwLock::new(Layer::new(Values::default(), values, joined)?) })
     }
 
     /// Settings now.
@@ -148,7 +159,9 @@ impl EngineSettings {
     /// The first value of a wrong type; then nothing is changed.
     pub fn set(&self, changes: Values) -> Result<(), SettingsError> {
         let mut layer = self.layer_mut();
-        *layer = Layer::new(layer.stored.clone(), layer.host.clone().with(changes))?;
+        let mut joined = layer.joined.clone();
+        joined.retain(|list| !changes.plain.contains_key(*list));
+        *layer = Layer::new(layer.stored.clone(), layer.host.clone().with(changes), joined)?;
         Ok(())
     }
 
@@ -158,7 +171,7 @@ impl EngineSettings {
     /// A value of a wrong type; then nothing is changed.
     pub fn set_stored(&self, stored: Values) -> Result<Vec<String>, SettingsError> {
         let mut layer = self.layer_mut();
-        let next = Layer::new(stored, layer.host.clone())?;
+        let next = Layer::new(stored, layer.host.clone(), layer.joined.clone())?;
         let changed = next.values.differing(&layer.values);
         *layer = next;
         Ok(changed)
@@ -193,7 +206,7 @@ impl EngineSettings {
         let mut host = layer.host.clone();
         change(&mut host);
         // Less of what was right alone and together; should it be wrong all the same, it stays.
-        if let Ok(next) = Layer::new(layer.stored.clone(), host) {
+        if let Ok(next) = Layer::new(layer.stored.clone(), host, layer.joined.clone()) {
             *layer = next;
         }
     }
@@ -411,6 +424,10 @@ fn read(values: &Values) -> Result<Settings, SettingsError> {
         return Err(SettingsError { place: problem.place(), message: problem.message });
     }
     plain.retain(|_, value| !value.is_null());
+    // Whatever is stored (spec 04 §2.3).
+    if plain.contains_key("mcpEnabled") {
+        plain.insert("mcpEnabled".into(), true.into());
+    }
     schema::make_whole(&mut plain);
     let settings: Result<Settings, _> = serde_json::from_value(Value::Object(plain));
     let error = match settings {
@@ -499,6 +516,30 @@ mod tests {
                 assert_eq!(engine.set_stored(stored(round)).unwrap(), ["requestDelaySeconds", "writeDelayMs"]);
             }
         });
+    }
+
+    /// parity 04 §quirks.1: MCP is on whatever is said
+    /// parity 04 §2.3: MCP is on whatever is said
+    #[test]
+    fn mcp_cannot_be_switched_off() {
+        let engine = EngineSettings::new(object(json!({"mcpEnabled": false}))).unwrap();
+        assert_eq!(engine.current().other["mcpEnabled"], true);
+    }
+
+    /// parity 04 §3: the host's lists of commands join those that are kept, until a list is set
+    /// parity 04 §8: decisions are made on the joined lists
+    #[test]
+    fn lists_of_the_host_join_those_that_are_kept() {
+        let given = json!({"allowedCommands": ["ls", "git"], "deniedCommands": ["rm"]});
+        let engine = EngineSettings::new(object(given)).unwrap();
+        let lists = || (engine.current().allowed_commands.join(" "), engine.current().denied_commands.join(" "));
+        assert_eq!(lists(), ("ls git".into(), "rm".into()));
+        engine.set_stored(object(json!({"allowedCommands": ["git", "cargo"], "deniedCommands": ["dd"]}))).unwrap();
+        assert_eq!(lists(), ("git cargo ls".into(), "dd rm".into()));
+        engine.set(object(json!({"allowedCommands": ["make"]}))).unwrap();
+        assert_eq!(lists(), ("make".into(), "dd rm".into()));
+        engine.forget(&["allowedCommands".into(), "deniedCommands".into()]);
+        assert_eq!(lists(), ("git cargo".into(), "dd".into()));
     }
 
     #[test]

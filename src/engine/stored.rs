@@ -13,11 +13,13 @@ use serde_json::{Map, Value};
 use super::surroundings;
 use crate::settings::profiles::store::{ProfileStore, Reading, StoreError, new_id};
 use crate::settings::reference::Reference;
-use crate::settings::schema::{self, line_of};
+use crate::settings::schema::{self, Problem, line_of};
 use crate::settings::transfer;
 use crate::workspace::reading;
 use crate::workspace::write::write_atomic;
 
+/// Problems of a file that are told one by one: each looks for its line in all of the text.
+const MOST_TOLD: usize = 32;
 /// Largest file that is read.
 const SIZE_LIMIT: u64 = 16 << 20;
 /// The user's settings.
@@ -247,23 +249,29 @@ pub fn read_usable(file: &Path, problems: &mut Vec<String>) -> Result<Map<String
 
 /// The settings of a file that are what they should be; the others are told.
 fn usable(file: &Path, mut settings: Map<String, Value>, text: &str, problems: &mut Vec<String>) -> Map<String, Value> {
-    for problem in schema::check(&settings) {
-        let line = line_of(text, &problem.path);
-        problems.push(format!("{}:{line}: {problem}", file.display()));
-        if let Some(name) = problem.path.first() {
-            settings.shift_remove(name);
-        }
+    let found = schema::check(&settings);
+    problems.extend(told(file, text, &found, ""));
+    for name in found.iter().filter_map(|problem| problem.path.first()) {
+        settings.shift_remove(name);
     }
     settings
+}
+
+/// Problems of a file in words, with their lines; of very many the first.
+fn told(file: &Path, text: &str, problems: &[Problem], what_becomes: &str) -> Vec<String> {
+    let file = file.display();
+    let one = |problem: &Problem| format!("{file}:{}: {problem}{what_becomes}", line_of(text, &problem.path));
+    let mut told: Vec<String> = problems.iter().take(MOST_TOLD).map(one).collect();
+    if problems.len() > MOST_TOLD {
+        told.push(format!("{file}: {} more of the kind", problems.len() - MOST_TOLD));
+    }
+    told
 }
 
 fn read_store(file: &Path, text: &str, providers: &[String]) -> Result<(ProfileStore, Vec<String>), StoredError> {
     let (store, problems) = ProfileStore::read(text, Reading { providers, new_id: &fresh_id })
         .map_err(|error| StoredError::Damaged { file: file.display().to_string(), error })?;
-    let told = problems.iter().map(|problem| {
-        format!("{}:{}: {problem}; this profile is left out", file.display(), line_of(text, &problem.path))
-    });
-    Ok((store, told.collect()))
+    Ok((store, told(file, text, &problems, "; this profile is left out")))
 }
 
 /// A JSON object, with its text. An absent or empty file is an empty one.
@@ -338,6 +346,9 @@ fn system(file: &Path, cause: io::Error) -> StoredError {
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
@@ -350,6 +361,7 @@ mod tests {
         (folder, stored)
     }
 
+    /// parity 04 §9: what the files are, and that nobody else reads them
     #[test]
     fn what_is_written_is_for_the_user_alone_and_read_again() {
         let (_folder, stored) = stored();
@@ -439,6 +451,21 @@ mod tests {
         stored.change_settings(|settings| drop(settings.insert("language".into(), "fr".into()))).unwrap();
         let kept: Value = serde_json::from_str(&fs::read_to_string(stored.settings_file()).unwrap()).unwrap();
         assert_eq!((&kept["mode"], &kept["language"], &kept["unheardOf"]), (&json!(5), &json!("fr"), &json!([1])));
+    }
+
+    /// parity 04 §quirks.17: each operation reads the file anew; engines that take turns see what the other wrote
+    #[test]
+    fn engines_that_take_turns_lose_nothing() {
+        let (folder, one) = stored();
+        let other = StoredSettings::new(folder.path());
+        for (at, stored) in [&one, &other, &one, &other].into_iter().enumerate() {
+            stored.change_settings(|settings| drop(settings.insert(format!("k{at}"), at.into()))).unwrap();
+            let profile = json!({"apiProvider": "xai"}).as_object().cloned().unwrap();
+            stored.change_profiles(&[], |store, with| store.save(&format!("p{at}"), profile, with)).unwrap().unwrap();
+        }
+        let found = one.load(&[]);
+        assert!((0..4).all(|at| found.settings[&format!("k{at}")] == at));
+        assert_eq!(found.profiles.unwrap().profiles().len(), 5);
     }
 
     #[test]

@@ -9,9 +9,16 @@ const SELF_CONTAINED: [&str; 6] = ["human-relay", "fake-ai", "claude-code", "qwe
 /// Settings that are no secrets and yet say that something is configured.
 const TELLING: [&str; 6] =
     ["awsRegion", "vertexProjectId", "ollamaModelId", "lmStudioModelId", "vsCodeLmModelSelector", "kilocodeModel"];
-/// Secrets that belong to no provider.
-const FOREIGN: [&str; 6] =
-    [PROFILES_KEY, "httpProxy", "openAiHeaders", "openRouterImageApiKey", "kiloCodeImageApiKey", "morphApiKey"];
+/// Secrets that belong to no provider, or say nothing by themselves.
+const FOREIGN: [&str; 7] = [
+    PROFILES_KEY,
+    "httpProxy",
+    "openAiHeaders",
+    "openRouterImageApiKey",
+    "kiloCodeImageApiKey",
+    "morphApiKey",
+    "vertexJsonCredentials",
+];
 
 /// Whether `policy` (`{allowAll, providers: {name: {allowAll?, models?}}}`) lets a profile be used.
 pub fn is_allowed(profile: &Map<String, Value>, policy: &Value) -> bool {
@@ -65,6 +72,7 @@ mod tests {
         serde_json::from_value(value).expect("an object")
     }
 
+    /// parity 04 §5.7: the first rule that matches decides; the model is that of the provider's own key
     #[test]
     fn a_policy_names_providers_and_their_models() {
         let policy = json!({"allowAll": false, "providers": {
@@ -85,11 +93,16 @@ mod tests {
         assert!(is_allowed(&profile(json!({})), &json!({"allowAll": true})));
     }
 
+    /// parity 04 §4.2: a key that is there counts, even empty or null, and so do six others and six providers
     #[test]
     fn a_key_or_a_telling_setting_is_a_configuration() {
         for (settings, configured) in [
             (json!({"apiProvider": "anthropic"}), false),
             (json!({"apiProvider": "anthropic", "apiKey": ""}), true),
+            (json!({"apiProvider": "anthropic", "apiKey": null}), true),
+            (json!({"apiProvider": "vertex", "vertexJsonCredentials": "{}"}), false),
+            (json!({"apiProvider": "vertex", "vertexProjectId": "p"}), true),
+            (json!({}), false),
             (json!({"apiProvider": "roo"}), true),
             (json!({"awsRegion": "x"}), true),
             (json!({"openAiHeaders": {}, "httpProxy": "x"}), false),

@@ -11,6 +11,7 @@ pub mod profiles;
 pub mod reference;
 pub mod schema;
 pub mod secrets;
+pub mod setters;
 pub mod transfer;
 
 use std::collections::BTreeMap;

@@ -83,6 +83,7 @@ mod tests {
 
     use super::*;
 
+    /// parity 04 §5.5: what a profile replaces of the one before, and what of it stays
     /// parity 04 §quirks.6: a switch that is off survives the next profile
     #[test]
     fn what_a_profile_replaces() {

@@ -8,6 +8,10 @@ use crate::providers::ProviderError;
 
 /// Longest wait before a retry, in seconds.
 const LONGEST: u64 = 600;
+/// Seconds before the first retry at least, whatever the settings say.
+const SHORTEST: u64 = 5;
+/// Seconds before the first retry when the settings say none.
+const USUAL: u64 = 10;
 
 /// Seconds that the rate limit still demands, at most the limit itself.
 pub(super) fn rate_limit_wait(limit_seconds: u64, since_last: Option<Duration>) -> u64 {
@@ -18,7 +22,7 @@ pub(super) fn rate_limit_wait(limit_seconds: u64, since_last: Option<Duration>) 
 
 /// Seconds before retry number `retry` (from 0) of a request that failed with `error`.
 pub(super) fn retry_delay(base_seconds: u64, retry: u32, error: &ProviderError, rate_limit: u64) -> u64 {
-    let base = if base_seconds == 0 { 5 } else { base_seconds.max(5) };
+    let base = if base_seconds == 0 { USUAL } else { base_seconds.max(SHORTEST) };
     let exponential = base.saturating_mul(2u64.saturating_pow(retry)).min(LONGEST);
     demanded(error).unwrap_or(exponential).max(rate_limit)
 }
@@ -40,13 +44,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// parity 04 §quirks.2: a delay of less than five seconds is raised when it is used; none is the usual one
     /// parity 02 §18.4: delays double from the base up to ten minutes
     #[test]
     fn retries_double_up_to_ten_minutes() {
         let error = ProviderError::new("busy");
         let delays: Vec<u64> = (0..8).map(|retry| retry_delay(10, retry, &error, 0)).collect();
         assert_eq!(delays, [10, 20, 40, 80, 160, 320, 600, 600]);
-        assert_eq!(retry_delay(1, 0, &error, 0), 5);
+        assert_eq!([0, 1, 4, 5, 6].map(|base| retry_delay(base, 0, &error, 0)), [10, 5, 5, 5, 6]);
         assert_eq!(retry_delay(5, 0, &error, 30), 30);
         assert_eq!(retry_delay(10, 200, &error, 0), 600);
     }

@@ -92,6 +92,7 @@ mod tests {
         }
     }
 
+    /// parity 04 §10: the forms of blocks
     #[test]
     fn every_kind_of_block_has_its_form() {
         let texts = Texts::builtin();
@@ -116,6 +117,7 @@ mod tests {
         }
     }
 
+    /// parity 04 §10: messages and what stands between them
     #[test]
     fn messages_are_apart() {
         let both = [json!({"role": "user", "content": "q"}), json!({"role": "assistant", "content": "a"})];

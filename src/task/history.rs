@@ -62,6 +62,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// parity 04 §7: an entry is made anew, and keeps what others noted in it (D08)
     #[test]
     fn keys_of_others_survive_a_rebuilt_entry() {
         let stored: HistoryItem =

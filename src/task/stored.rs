@@ -185,6 +185,7 @@ mod tests {
         serde_json::from_value(json!({ "customStoragePath": custom })).expect("settings")
     }
 
+    /// parity 04 §9.1: a folder that cannot be used leaves the usual one
     /// parity 04 §checklist.12: a folder that cannot be used leaves the usual one
     #[test]
     fn a_custom_folder_is_used_if_it_is_usable() {

@@ -192,6 +192,7 @@ mod tests {
         assert_eq!((synthetic.len(), synthetic[0].role, synthetic[0].ts), (3, Role::User, Some(9)));
     }
 
+    /// parity 04 §2.2: the threshold of a profile
     /// parity 04 §checklist.13: -1, 4, 5, 100 and 101 as the threshold of a profile
     /// parity 02 §8.2: a profile's own threshold counts within its limits
     #[test]

@@ -103,6 +103,7 @@ fn sync_folder(target: &Path) {
 mod tests {
     use super::*;
 
+    /// parity 04 §9.3: a file is replaced whole (D07)
     /// parity 04 §checklist.11: a file is replaced whole, an error leaves the old one, nothing temporary stays (D07)
     #[test]
     fn content_is_replaced_and_nothing_is_left_beside() {

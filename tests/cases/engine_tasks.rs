@@ -579,6 +579,8 @@ fn a_task_without_files_is_marked() {
     assert_eq!(host.call(&json!({"type": "task.list"})).unwrap()["tasks"][0]["fileNotfound"], true);
 }
 
+/// parity 04 §9.1: tasks are stored in the custom folder
+/// parity 04 §quirks.11: modes and checkpoints are not
 /// parity 02 §13: tasks are stored in the custom folder
 #[test]
 fn tasks_are_stored_where_the_user_wants_them() {
@@ -590,6 +592,9 @@ fn tasks_are_stored_where_the_user_wants_them() {
     assert_eq!(host.completed(), "Here.");
     host.ask("completion_result");
     let task = only_task(&host);
+    let mode = json!({"slug": "mine", "name": "Mine", "roleDefinition": "r", "groups": []});
+    host.call(&json!({"type": "mode.set", "source": "global", "mode": mode})).unwrap();
+    assert!(place.storage.join("settings/custom_modes.yaml").exists() && !custom.join("settings").exists());
     place.close();
     assert!(custom.join("tasks").join(&task).join("ui_messages.json").exists());
     // But for the checkpoints, which stay with the engine (spec 04 §9.1).

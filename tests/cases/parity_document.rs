@@ -35,6 +35,8 @@ pub struct Document {
     quirks: &'static [(&'static str, Fate)],
     /// Quirks, by number, that no test shows yet, or whose deviation is not described yet.
     known_missing_quirks: &'static [usize],
+    /// Sections that no test shows, and why.
+    reasons: &'static [(&'static str, &'static str)],
     /// The other sections, in their order. A step within one (`§6.5`) belongs to the section.
     sections: &'static [(&'static str, &'static str)],
 }
@@ -136,7 +138,8 @@ impl Document {
         }
         page.push_str("\n## Sections\n\n| § | about | shown by |\n|---|---|---|\n");
         for (number, about) in self.sections {
-            let _ = writeln!(page, "| {number} | {about} | {} |", tests(rows.get(*number), "–"));
+            let reason = self.reasons.iter().find(|(section, _)| section == number).map_or("–", |(_, why)| why);
+            let _ = writeln!(page, "| {number} | {about} | {} |", tests(rows.get(*number), reason));
         }
         page.push_str("\n## Quirks\n\n| § | of the reference | kept, and shown by |\n|---|---|---|\n");
         for (index, (wording, fate)) in self.quirks.iter().enumerate() {

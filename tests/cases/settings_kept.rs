@@ -20,6 +20,9 @@ both! {
     profiles_that_only_the_host_gave_are_not_exported,
     values_and_the_profile_they_name_are_set_at_once,
     files_of_older_versions_are_taken_up,
+    what_the_host_configures_is_not_imported,
+    values_that_are_set_are_put_right,
+    the_first_profile_takes_the_place_of_one_that_is_gone,
 }
 
 fn log(received: &Received) -> Option<String> {
@@ -348,6 +351,7 @@ fn values_and_the_profile_they_name_are_set_at_once(mode: Mode) {
     assert_eq!(failed.kind, "not_found");
 }
 
+/// parity 04 §6: files of older versions, and what cannot be used of them
 /// parity 04 §6.2: at the start, files of older versions get their names and count; what cannot be used is told
 fn files_of_older_versions_are_taken_up(mode: Mode) {
     let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
@@ -367,4 +371,59 @@ fn files_of_older_versions_are_taken_up(mode: Mode) {
         log(event).filter(|message| message.contains("custom_modes.json: ") && message.contains("stays"))
     });
     assert!(!folder.join("custom_modes.yaml").exists() && folder.join("mcp_settings.json").exists());
+}
+
+/// parity 04 §quirks.14: values of an imported file that are the host's to configure do nothing
+fn what_the_host_configures_is_not_imported(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({"commandTimeoutAllowlist": ["make"]}));
+    let host = place.host(&[]);
+    let file = json!({
+        "providerProfiles": {"currentApiConfigName": "default", "apiConfigs": {"default": {"id": "d"}}},
+        "globalSettings": {
+            "commandExecutionTimeout": 5, "commandTimeoutAllowlist": ["*"], "preventCompletionWithOpenTodos": true, "language": "de",
+        },
+    });
+    let done = host.call(&json!({"type": "settings.import", "settings": file})).unwrap();
+    assert_eq!(done["settings"], json!(["language"]));
+    assert_eq!(
+        (get(&host, "commandExecutionTimeout"), get(&host, "commandTimeoutAllowlist")),
+        (json!(0), json!(["make"]))
+    );
+    assert_eq!((get(&host, "preventCompletionWithOpenTodos"), get(&host, "language")), (json!(false), json!("de")));
+}
+
+/// parity 04 §2.2: numbers that are set are brought within their limits, imported ones are not
+/// parity 04 §2.4: an empty text takes the instructions away
+fn values_that_are_set_are_put_right(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({"customInstructions": "Be kind."}));
+    let host = place.host(&[]);
+    for save in [false, true] {
+        let values = json!({"maxWorkspaceFiles": 900, "allowedCommands": ["a", " "], "customInstructions": ""});
+        host.call(&json!({"type": "settings.set", "values": values, "save": save})).unwrap();
+        assert_eq!((get(&host, "maxWorkspaceFiles"), get(&host, "allowedCommands")), (json!(500), json!(["a"])));
+        assert_eq!(get(&host, "customInstructions"), Value::Null);
+    }
+    let file = json!({
+        "providerProfiles": {"currentApiConfigName": "default", "apiConfigs": {"default": {"id": "d"}}},
+        "globalSettings": {"maxWorkspaceFiles": 900},
+    });
+    host.call(&json!({"type": "settings.import", "settings": file})).unwrap();
+    assert_eq!(get(&host, "maxWorkspaceFiles"), 900);
+}
+
+/// parity 04 §5.4: at the start, the first profile is in force when the chosen one is not there
+fn the_first_profile_takes_the_place_of_one_that_is_gone(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
+    let folder = place.storage.join("settings");
+    std::fs::create_dir_all(&folder).unwrap();
+    let store = |current: &str| {
+        let profiles = json!({"first": {"id": "f", "apiProvider": "xai"}, "bad": {"id": "b", "apiProvider": "nobody"}});
+        json!({"currentApiConfigName": current, "apiConfigs": profiles, "modeApiConfigs": {}}).to_string()
+    };
+    std::fs::write(folder.join("profiles.json"), store("gone")).unwrap();
+    let place = place.reopened_with(&json!({}));
+    assert_eq!(get(&place.host(&[]), "apiProvider"), "xai");
+    std::fs::write(folder.join("profiles.json"), store("bad")).unwrap();
+    let place = place.reopened_with(&json!({}));
+    assert_eq!(get(&place.host(&[]), "apiProvider"), Value::Null, "nobody chose the other one");
 }

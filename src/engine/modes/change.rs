@@ -225,6 +225,25 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.path().join("outside")).unwrap(), "x: 1\n");
     }
 
+    #[test]
+    fn a_file_that_was_cut_anywhere_survives_or_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), Origin::Global);
+        fs::create_dir(folder.path().join("settings")).unwrap();
+        let whole =
+            "customModes:\n  - slug: é\n    name: 'N'\n    groups: [read, [edit, {fileRegex: \"x\"}]]\nother: {a: 1}\n";
+        for cut in 0..whole.len() {
+            let bytes = &whole.as_bytes()[..cut];
+            fs::write(&source.path, bytes).unwrap();
+            let faults = source.read().faults.len();
+            assert_eq!(fs::read(&source.path).unwrap(), bytes);
+            match put(&source, "b", &json!({"slug": "b"})) {
+                Ok(_) => assert!(source.read().usable),
+                Err(_) => assert!(faults > 0 && fs::read(&source.path).unwrap() == bytes, "{cut}"),
+            }
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn any_bytes_survive_or_stay(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {

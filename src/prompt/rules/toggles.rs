@@ -162,6 +162,7 @@ mod tests {
 
     use super::*;
 
+    /// parity 04 §quirks.13: switches of a workspace's files are kept for it, the user's for all
     #[test]
     fn switches_are_kept_by_workspace_and_settings_count_more() {
         let storage = tempfile::tempdir().unwrap();

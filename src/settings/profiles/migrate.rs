@@ -63,6 +63,7 @@ mod tests {
     use super::super::store::Reading;
     use super::*;
 
+    /// parity 04 §6.1: what each migration fills in, once
     /// parity 04 §checklist.7: migrations fill only what is undefined, and once; the host header moves
     #[test]
     fn migrations_fill_what_is_absent_once() {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::model_id;
 use crate::protocol::secret::{SHOWN, is_secret};
 use crate::settings::modes;
-use crate::settings::schema::{self, Problem, is_of_profile, line_of, schema};
+use crate::settings::schema::{self, Problem, Scope, is_of_profile, line_of, schema};
 use crate::settings::secrets::wipe;
 
 /// Name of the profile of a fresh store.
@@ -126,10 +126,12 @@ impl ProfileStore {
         for (name, mut profile) in found {
             let wrong = problems_of(&profile, with.providers);
             if wrong.is_empty() {
-                if let Value::Object(fields) = &mut profile
-                    && fields.get("id").and_then(Value::as_str).is_none_or(str::is_empty)
-                {
-                    fields.insert("id".into(), (with.new_id)().into());
+                if let Value::Object(fields) = &mut profile {
+                    // What no profile has must not count because a profile says it.
+                    fields.retain(|key, _| schema().key(key).is_none_or(|key| key.scope == Scope::Profile));
+                    if fields.get("id").and_then(Value::as_str).is_none_or(str::is_empty) {
+                        fields.insert("id".into(), (with.new_id)().into());
+                    }
                 }
                 profiles.insert(name, profile);
             } else {
@@ -183,6 +185,16 @@ impl ProfileStore {
             entry
         };
         self.profiles.iter().map(one).collect()
+    }
+
+    /// Name of the profile in force: the chosen one, or the first, if the chosen one is gone. `None`: the chosen one is there and cannot
+    /// be used; nobody chose another to send things to.
+    pub fn in_force(&self) -> Option<&str> {
+        match self.profiles.contains_key(&self.current) {
+            true => Some(&self.current),
+            false if self.invalid.contains_key(&self.current) => None,
+            false => self.profiles.keys().next().map(String::as_str),
+        }
     }
 
     /// Names of profiles that are kept and cannot be used.
@@ -433,6 +445,8 @@ mod tests {
         ProfileStore::read(&value.to_string(), with()).expect("a store")
     }
 
+    /// parity 04 §5.1: the form of the store, and of a fresh one
+    /// parity 04 §5: profiles, the one in force, and what modes use
     /// parity 04 §checklist.2: a fresh store has one profile, which all built-in modes use
     #[test]
     fn a_fresh_store() {
@@ -451,6 +465,7 @@ mod tests {
         assert_eq!(store(expected.clone()).0.to_value(), expected);
     }
 
+    /// parity 04 §4: the provider selects which keys are kept
     /// parity 04 §checklist.3: saving strips what belongs to other providers and keeps the id; an unknown provider is refused
     #[test]
     fn saving_keeps_what_belongs_to_the_provider() {
@@ -571,6 +586,36 @@ mod tests {
         store.save("bad", object(json!({"apiProvider": "xai"})), with()).expect("made good");
         assert_eq!(store.left_out().count(), 2);
         assert_eq!(store.profiles["bad"]["id"], "b");
+    }
+
+    /// parity 04 §quirks.7: a key for fast edits in a profile is taken out when it is read, and goes nowhere
+    /// parity 04 §5.2: what no profile has is taken out when it is read
+    #[test]
+    fn what_no_profile_has_does_not_count_in_one() {
+        let (mut store, problems) = store(json!({
+            "currentApiConfigName": "a",
+            "apiConfigs": {"a": {
+                "id": "1", "apiProvider": "xai", "morphApiKey": "sk-1", "alwaysAllowExecute": true, "allowedCommands": ["*"],
+                "codeIndexOpenAiKey": "sk-2", "openAiModelId": "of another", "mineKey": "of a table",
+            }},
+        }));
+        let flat = Map::new();
+        store.migrate(&flat);
+        let kept: Vec<&String> = store.profiles["a"].as_object().expect("an object").keys().collect();
+        assert_eq!(kept[..4], ["id", "apiProvider", "openAiModelId", "mineKey"]);
+        assert!(problems.is_empty() && !store.to_value().to_string().contains("sk-"));
+    }
+
+    /// parity 04 §5.4: when the chosen profile is gone, the first is in force; one that cannot be used is not replaced
+    #[test]
+    fn a_choice_that_is_gone_falls_to_the_first() {
+        for (current, in_force) in [("b", Some("b")), ("gone", Some("a")), ("bad", None)] {
+            let (store, _) = store(json!({
+                "currentApiConfigName": current,
+                "apiConfigs": {"a": {"id": "1"}, "b": {"id": "2"}, "bad": {"id": 3}},
+            }));
+            assert_eq!(store.in_force(), in_force, "{current}");
+        }
     }
 
     #[test]

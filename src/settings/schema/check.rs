@@ -159,6 +159,8 @@ mod tests {
 
     use super::*;
 
+    /// parity 04 §2: types and limits, and that null and unknown keys are none of it
+    /// parity 04 §4.3: limits of the index's configuration
     #[test]
     fn what_is_wrong_is_named_by_its_path() {
         for (name, value, expected) in [

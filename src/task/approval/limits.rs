@@ -58,6 +58,7 @@ impl Reached {
 mod tests {
     use super::*;
 
+    /// parity 04 §8: requests and cost are checked each by itself
     /// parity 02 §11.1: requests and cost, in this order
     #[test]
     fn requests_are_looked_at_before_the_cost() {

@@ -77,6 +77,7 @@ pub const DOCUMENT: Document = Document {
         ),
     ],
     known_missing_quirks: &[22],
+    reasons: &[],
     sections: &[
         ("1", "built-in modes"),
         ("2", "inputs and order of the work"),

@@ -55,6 +55,7 @@ pub const DOCUMENT: Document = Document {
         ("a subtask may end before its parent's answer", Fate::Kept),
     ],
     known_missing_quirks: &[],
+    reasons: &[],
     sections: &[
         ("1", "objects"),
         ("2", "lifecycle"),

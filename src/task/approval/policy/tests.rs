@@ -147,6 +147,7 @@ fn commands_are_approved_by_switch_and_list() {
     never(Ask::Command, "git log ${x@P}");
 }
 
+/// parity 04 §8: a denied command is refused with automatic approval off
 /// parity 02 §18.9: the deny list holds with automatic approval off, the longer prefix wins
 /// parity 02 §11.3: the longest denied prefix is named to the model
 #[test]
@@ -210,7 +211,9 @@ fn everything_else_is_never_answered() {
     }
 }
 
+/// parity 04 §8: one of the switches, and the master switch, must be on
 /// parity 02 §11: with every switch off, or the master switch, nothing is approved
+/// parity 04 §2.1: defaults of automatic approval (D15)
 /// parity 02 §17: what writes, runs or leaves the machine asks until the user says otherwise (D15)
 #[test]
 fn what_writes_runs_or_leaves_asks_by_default() {
