@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         if let Some(path) = self.path(expression) {
             // `loop` and its fields are known wherever a loop is.
             let of_loop = path == "loop" || path.starts_with("loop.");
-            if !(of_loop && !self.bound.is_empty()) {
+            if !of_loop || self.bound.is_empty() {
                 self.found.used.insert(path);
             }
             return Ok(());
