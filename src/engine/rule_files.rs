@@ -9,6 +9,7 @@ use super::surroundings;
 use crate::prompt::override_file::{self, Variables};
 use crate::prompt::rules::toggles::Toggles;
 use crate::prompt::rules::{self, Notice, Rules, RulesError, Sources};
+use crate::prompt::skills;
 use crate::prompt::text::Texts;
 use crate::settings::Settings;
 use crate::workspace::access::{Access, IGNORE_FILE};
@@ -31,6 +32,7 @@ pub struct Wanted {
     language: String,
     shell: String,
     agent_rules: bool,
+    skills: bool,
     toggles: Toggles,
 }
 
@@ -43,6 +45,7 @@ impl Wanted {
             language: language.to_owned(),
             shell: shell.to_owned(),
             agent_rules: settings.use_agent_rules,
+            skills: settings.use_skills,
             toggles: Toggles::given(settings),
         }
     }
@@ -51,7 +54,7 @@ impl Wanted {
 /// What the files say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Rule blocks in order.
+    /// Rule blocks in order, and behind them that of the skills.
     pub rules: Vec<String>,
     /// The user's own system prompt, which takes the place of the built one.
     pub own_prompt: Option<String>,
@@ -89,7 +92,14 @@ impl RuleFiles {
             ignore: ignore.as_deref(),
             toggles: Some(&toggles).filter(|_| own_prompt.is_none()),
         });
-        Ok(Found { rules: self.told(rules, texts)?, own_prompt })
+        let mut rules = self.told(rules, texts)?;
+        if wanted.skills {
+            let from = skills::Sources { cwd: &wanted.cwd, home: &self.home, mode: &wanted.mode, access: &access };
+            let found = skills::read(&from);
+            self.tell(found.problems.into_iter().map(Notice::Skill), texts);
+            rules.extend(skills::block(&found.skills, texts));
+        }
+        Ok(Found { rules, own_prompt })
     }
 
     /// The rule blocks for details about a mode (spec 03 §8.3): neither settings nor toggles nor the ignore file count.

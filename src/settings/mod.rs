@@ -144,6 +144,8 @@ pub struct Settings {
     pub language: Option<String>,
     /// Read AGENTS.md.
     pub use_agent_rules: bool,
+    /// Offer skills to the model.
+    pub use_skills: bool,
     /// Experiments by name; absent is off.
     pub experiments: BTreeMap<String, bool>,
     /// Custom modes as in the modes file (spec 03 §10.2).
@@ -237,6 +239,7 @@ impl Default for Settings {
             custom_instructions: None,
             language: None,
             use_agent_rules: true,
+            use_skills: true,
             experiments: BTreeMap::new(),
             custom_modes: Vec::new(),
             hooks: Hooks::default(),

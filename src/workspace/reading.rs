@@ -215,7 +215,7 @@ pub fn extension(path: &Path) -> String {
 }
 
 /// Opens a regular file without ever blocking.
-pub(super) fn open(path: &Path) -> Result<File, ReadError> {
+pub fn open(path: &Path) -> Result<File, ReadError> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

@@ -8,11 +8,13 @@ use lapce_ai::protocol::failure::ErrorKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Host, Mode, Place, both, done};
+use crate::scripted::{text, turn};
 
 both! {
     files_are_switched_and_the_next_request_sees_it,
     a_prompt_of_the_users_own_takes_the_place_of_the_built_one,
     commands_are_listed,
+    skills_are_named_and_read_when_needed,
 }
 
 fn place(mode: Mode, files: &[(&str, &str)]) -> Place {
@@ -144,6 +146,35 @@ fn commands_are_listed(mode: Mode) {
         "description": "Ship it", "argument_hint": "target",
     });
     assert_eq!(commands["commands"].as_array().unwrap()[1..], [ship]);
+}
+
+/// Skills stand behind the rules; the model reads one as any file; the setting switches them off.
+fn skills_are_named_and_read_when_needed(mode: Mode) {
+    let line = "\n\n# Skills\n\n";
+    let listed = "\n- notes: Write notes. (.kilocode/skills/n/SKILL.md)";
+    let read = "<read_file>\n<args><file><path>.kilocode/skills/n/SKILL.md</path></file></args>\n</read_file>";
+    let turns = [
+        turn(json!({"system_contains": [line, listed, "rule a"]}), &[text(read)]),
+        turn(json!({"last_user_contains": "Name the version first."}), &[text(&done("ok"))]),
+    ];
+    let place = mode.play(&turns.concat());
+    for (path, content) in [
+        (".kilocode/rules/a.md", "rule a"),
+        (".kilocode/skills/n/SKILL.md", "---\nname: notes\ndescription: Write notes.\n---\nName the version first."),
+        (".kilocode/skills/bad/SKILL.md", "no front matter"),
+    ] {
+        write(&place.workspace.join(path), content);
+    }
+    let host = place.host(&[]);
+    host.start("write the notes");
+    assert_eq!(host.completed(), "ok");
+    let told = |event: &Received| match &event.event {
+        Event::Log(log) => log.target == "rules" && log.message.contains("bad/SKILL.md"),
+        _ => false,
+    };
+    assert_eq!(host.events().iter().filter(|event| told(event)).count(), 1);
+    host.call(&json!({"type": "settings.set", "values": {"useSkills": false}})).unwrap();
+    assert!(!prompt(&host, &place).contains("Skills"));
 }
 
 /// A large file and one of an older form are told of once, a damaged file of switches is set aside.

@@ -15,6 +15,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::skills;
 use super::text::{Texts, context};
 use crate::ecma;
 use crate::workspace::access::Problem;
@@ -76,12 +77,15 @@ pub enum Notice {
     TooMany(PathBuf),
     /// Something is wrong with the ignore file of this workspace.
     IgnoreFile(PathBuf, Problem),
+    /// A skill is left out.
+    Skill(skills::Problem),
 }
 
 impl Notice {
     /// The sentence for the user.
     pub fn text(&self, texts: &Texts) -> String {
         let (id, path) = match self {
+            Notice::Skill(problem) => return problem.text(texts),
             Notice::LegacyFile(name) => return texts.render("rules.legacy_file", context! { file => name }),
             Notice::TooLarge(path) => ("rules.too_large", path),
             Notice::NoRoom(path) => ("rules.no_room", path),
