@@ -99,6 +99,8 @@ mod structure;
 #[cfg(unix)]
 #[path = "vectors/stub.rs"]
 mod stub;
+#[path = "cases/support_prompts.rs"]
+mod support_prompts;
 #[path = "cases/task_asks.rs"]
 mod task_asks;
 #[path = "cases/task_checkpoints.rs"]

@@ -1,4 +1,5 @@
-//! `completion.create`: a raw call of the model. The answer streams as a message whose id is the request's.
+//! `completion.create`: a raw call of the model, whose answer streams as a message with the request's id. And single prompts of the
+//! engine's own.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::protocol::event::{Event, Form, MessageBegin, RequestFailed};
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::message::ApiMessage;
 use crate::protocol::request::CompletionCreate;
-use crate::providers::{ChatRequest, ProviderError, StreamChunk, Usage};
+use crate::providers::{ChatRequest, ProviderError, StreamChunk, Usage, settings_of_profile};
+use crate::settings::Settings;
 use crate::task::host::SettingsSource;
 
 /// Sends the call and streams its answer.
@@ -61,4 +63,77 @@ pub async fn run(core: Arc<Core>, client: Arc<Attachment>, id: u64, create: Comp
 /// The failure of a provider as that of the request.
 pub fn provider_failed(error: &ProviderError) -> RequestFailed {
     RequestFailed::new(ErrorKind::Provider, error.message.clone())
+}
+
+/// What a model is asked for beside a task, by a profile of its own if the user chose one (spec 03 §13.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auxiliary {
+    /// A better prompt.
+    Enhancement,
+    /// A commit message.
+    CommitMessage,
+    /// A command for the terminal.
+    TerminalCommand,
+}
+
+impl Auxiliary {
+    /// The setting with the id of its profile.
+    const fn setting(self) -> &'static str {
+        match self {
+            Auxiliary::Enhancement => "enhancementApiConfigId",
+            Auxiliary::CommitMessage => "commitMessageApiConfigId",
+            Auxiliary::TerminalCommand => "terminalCommandApiConfigId",
+        }
+    }
+}
+
+/// The model's answer to one prompt.
+///
+/// # Errors
+/// The prompt or the answer is empty, the profile chosen for enhancement cannot be used, or the provider fails.
+pub async fn single(
+    core: &Core,
+    settings: &Settings,
+    purpose: Auxiliary,
+    prompt: &str,
+) -> Result<String, RequestFailed> {
+    if prompt.trim().is_empty() {
+        return Err(RequestFailed::new(ErrorKind::InvalidRequest, core.texts().get("support.failed.no_text")));
+    }
+    let own = match chosen(settings, purpose.setting()) {
+        Choice::Profile(own) => Some(own),
+        Choice::Unusable if purpose == Auxiliary::Enhancement => {
+            return Err(RequestFailed::new(ErrorKind::Settings, core.texts().get("support.failed.profile")));
+        }
+        Choice::Unusable | Choice::None => None,
+    };
+    let provider = core.provider(own.as_ref().unwrap_or(settings)).map_err(|error| provider_failed(&error))?;
+    let answer = provider.complete(prompt).await.map_err(|error| provider_failed(&error))?;
+    if answer.trim().is_empty() {
+        return Err(RequestFailed::new(ErrorKind::Provider, core.texts().get("support.failed.empty")));
+    }
+    Ok(answer)
+}
+
+/// A profile that a setting names.
+enum Choice {
+    /// It can be used.
+    Profile(Settings),
+    /// It is known, but it cannot be read.
+    Unusable,
+    /// There is none, or it says no provider: the active one counts.
+    None,
+}
+
+fn chosen(settings: &Settings, setting: &str) -> Choice {
+    let Some(id) = settings.option_str(setting) else { return Choice::None };
+    let listed = settings.other.get("listApiConfigMeta").and_then(Value::as_array).into_iter().flatten();
+    if !listed.into_iter().any(|entry| entry["id"] == id) {
+        return Choice::None;
+    }
+    match settings_of_profile(settings, id) {
+        None => Choice::Unusable,
+        Some(own) if own.api_provider.is_none() => Choice::None,
+        Some(own) => Choice::Profile(own),
+    }
 }

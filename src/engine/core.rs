@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::attachment::Attachment;
+use super::commit_message::LastMessage;
 use super::configuration;
 use super::history::History;
 use super::host_editor::HostEditor;
@@ -87,6 +88,8 @@ pub struct Core {
     pub modes: Modes,
     /// Builds the system prompts of all sessions.
     pub prompt: Arc<StandardPrompt>,
+    /// The commit message that was made last.
+    pub last_commit_message: LastMessage,
     clients: Mutex<HashMap<u32, Arc<Attachment>>>,
     sessions: Mutex<HashMap<u32, Open>>,
     next_client: AtomicU32,
@@ -231,6 +234,7 @@ impl Core {
                 packed,
                 surroundings,
                 prompt,
+                last_commit_message: LastMessage::default(),
                 clients: Mutex::default(),
                 sessions: Mutex::default(),
                 next_client: AtomicU32::new(1),

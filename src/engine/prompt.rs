@@ -109,6 +109,16 @@ impl StandardPrompt {
         Ok(Preview { mode: mode.slug, sections, tools: facts.tools })
     }
 
+    /// The user's instructions for a commit message. Reads rule files.
+    ///
+    /// # Errors
+    /// As of [`SystemPrompt::build`].
+    pub fn for_commit(&self, cwd: &Path, settings: &Settings, texts: &Texts) -> Result<String, String> {
+        let rules = self.files.for_commit(cwd, settings, texts)?;
+        let instructions = Instructions { language: self.language(settings), global: "", mode: "", rules: &rules };
+        Ok(custom_instructions(texts, &instructions))
+    }
+
     fn wanted(&self, cwd: &Path, settings: &Settings, mode: &Mode) -> rule_files::Wanted {
         rule_files::Wanted::new(cwd, &mode.slug, settings, self.language(settings), &self.shell(settings))
     }

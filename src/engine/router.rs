@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::attachment::Attachment;
 use super::core::{Core, Session};
 use super::{
-    changes, checkpoints, completion, configuration, modes, preview, providers, rules, secrets, sessions, settings,
-    stats, tasks,
+    changes, checkpoints, commit_message, completion, configuration, modes, preview, providers, rules, secrets,
+    sessions, settings, stats, support, tasks,
 };
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
@@ -75,6 +75,12 @@ pub fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Req
         Request::RulesToggle(toggle) => later(core, move |core| rules::toggle(core, &toggle)),
         Request::CommandList(list) => later(core, move |core| rules::commands(core, &list)),
         Request::PromptPreview(preview) => later(core, move |core| preview::preview(core, &preview)),
+        Request::PromptEnhance(enhance) => {
+            Execution::Later(Box::pin(support::enhance(core.clone(), client.clone(), enhance)))
+        }
+        Request::CommitMessageCreate(create) => {
+            Execution::Later(Box::pin(commit_message::create(core.clone(), create)))
+        }
         Request::TaskStart(start) => sessions::start(core, client, id, start),
         Request::TaskResume(resume) => sessions::resume(core, client, id, resume),
         Request::TaskList(list) => later(core, move |core| tasks::list(core, &list)),

@@ -111,6 +111,23 @@ impl RuleFiles {
         self.told(rules::read(&from), texts)
     }
 
+    /// The rule blocks for a commit message (spec 03 §14): those without a mode, as the user switched them.
+    ///
+    /// # Errors
+    /// As of [`RuleFiles::read`].
+    pub fn for_commit(&self, cwd: &Path, settings: &Settings, texts: &Texts) -> Result<Vec<String>, String> {
+        let toggles = Toggles::load(&self.storage, cwd, settings);
+        let rules = rules::read(&Sources {
+            cwd,
+            home: &self.home,
+            mode: "commit",
+            agent_rules: settings.use_agent_rules,
+            ignore: None,
+            toggles: Some(&toggles),
+        });
+        self.told(rules, texts)
+    }
+
     /// The blocks; their notices are reported, each once.
     fn told(&self, read: Result<Rules, RulesError>, texts: &Texts) -> Result<Vec<String>, String> {
         let Rules { blocks, notices } = read.map_err(|error| failed(texts, &error))?;

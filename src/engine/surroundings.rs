@@ -140,6 +140,21 @@ pub fn system_name() -> &'static str {
     }
 }
 
+/// Name of the system's kind as support prompts have it: `linux`, `darwin`, `win32`.
+pub fn platform() -> &'static str {
+    match std::env::consts::OS {
+        "macos" => "darwin",
+        "windows" => "win32",
+        other => other,
+    }
+}
+
+/// The shell of the user's terminals: that of the environment, else the usual one of the system.
+pub fn terminal_shell() -> String {
+    let usual = if cfg!(windows) { "cmd" } else { "bash" };
+    std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| usual.to_owned())
+}
+
 /// IANA name of the time zone and its offset in minutes east of UTC; UTC when the system does not tell.
 pub fn time_zone() -> (String, i32) {
     #[cfg(unix)]

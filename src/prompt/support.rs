@@ -68,8 +68,8 @@ impl SupportPrompt {
     ///
     /// # Errors
     /// A text pack has broken the built-in one.
-    pub fn template(self, texts: &Texts, own: &Map<String, Value>) -> Result<String, TextError> {
-        if let Some(template) = own.get(self.as_str()).and_then(Value::as_str) {
+    pub fn template(self, texts: &Texts, own: Option<&Map<String, Value>>) -> Result<String, TextError> {
+        if let Some(template) = own.and_then(|own| own.get(self.as_str())?.as_str()) {
             return Ok(template.to_owned());
         }
         let mut template = texts.layout(&format!("layout.support.{}", self.as_str()), ())?;
@@ -86,7 +86,7 @@ impl SupportPrompt {
     pub fn create(
         self,
         texts: &Texts,
-        own: &Map<String, Value>,
+        own: Option<&Map<String, Value>>,
         values: &Map<String, Value>,
     ) -> Result<String, TextError> {
         Ok(fill(&self.template(texts, own)?, values, texts))
@@ -202,14 +202,14 @@ mod tests {
     fn the_users_template_goes_first() {
         let texts = Texts::builtin();
         let own = json!({"ENHANCE": "Better: ${userInput}", "NEW_TASK": "", "FIX": null});
-        let own = own.as_object().expect("an object");
+        let own = own.as_object();
         let values = json!({"userInput": "do it", "filePath": "a.rs", "startLine": "1", "endLine": 2});
         let values = values.as_object().expect("an object");
         let create = |prompt: SupportPrompt| prompt.create(&texts, own, values).expect("valid texts");
         assert_eq!(create(SupportPrompt::Enhance), "Better: do it");
         assert_eq!(create(SupportPrompt::NewTask), "");
         assert!(create(SupportPrompt::Fix).lines().next().expect("a line").ends_with("a.rs:1-2"));
-        let built_in = SupportPrompt::NewTask.create(&texts, &Map::new(), values).expect("valid texts");
+        let built_in = SupportPrompt::NewTask.create(&texts, None, values).expect("valid texts");
         assert_eq!(built_in, "do it");
     }
 
@@ -217,7 +217,7 @@ mod tests {
     fn every_kind_has_a_name_and_a_template() {
         for prompt in SupportPrompt::ALL {
             assert_eq!(SupportPrompt::parse(prompt.as_str()), Some(*prompt));
-            let template = prompt.template(&Texts::builtin(), &Map::new()).expect("valid texts");
+            let template = prompt.template(&Texts::builtin(), None).expect("valid texts");
             assert!(!template.contains(['⟦', '⟧']), "{template}");
         }
         assert_eq!(SupportPrompt::parse("enhance"), None);

@@ -210,6 +210,8 @@ requests! {
         115 CheckpointRestore = "checkpoint.restore",
         116 CheckpointUndo = "checkpoint.undo",
         140 PromptPreview = "prompt.preview",
+        141 PromptEnhance = "prompt.enhance",
+        142 CommitMessageCreate = "commit_message.create",
         143 CommandList = "command.list",
         250 HostRespond = "host.respond",
     }
@@ -219,8 +221,6 @@ requests! {
         130 ToolList = "tool.list",
         131 ToolCall = "tool.call",
         132 ToolRegister = "tool.register",
-        141 PromptEnhance = "prompt.enhance",
-        142 CommitMessageCreate = "commit_message.create",
         144 MentionComplete = "mention.complete",
         145 FileSearch = "file.search",
         160 DefinitionsList = "definitions.list",

@@ -397,6 +397,14 @@ impl TaskView {
         self.0.history_item()
     }
 
+    /// The last messages that are `wanted`, at most `most`, in their order.
+    pub fn last_messages(&self, wanted: impl Fn(&UiMessage) -> bool, most: usize) -> Vec<UiMessage> {
+        let state = self.0.state();
+        let mut messages: Vec<UiMessage> = state.ui.wholes(wanted).rev().take(most).map(Cow::into_owned).collect();
+        messages.reverse();
+        messages
+    }
+
     /// The state now.
     pub fn snapshot(&self) -> TaskSnapshot {
         let task = &self.0;

@@ -90,7 +90,7 @@ fn files(diff: &str) -> impl Iterator<Item = &str> {
 /// A text pack has broken a text.
 pub fn prompt(
     texts: &Texts,
-    own: &Map<String, Value>,
+    own: Option<&Map<String, Value>>,
     context: &str,
     instructions: &str,
     previous: Option<&str>,
@@ -186,7 +186,7 @@ mod tests {
     fn another_message_is_asked_for() {
         let texts = Texts::builtin();
         let own = Map::from_iter([("COMMIT_MESSAGE".to_owned(), "<${customInstructions}|${gitContext}>".into())]);
-        let make = |previous| prompt(&texts, &own, "CONTEXT ${x}", "RULES", previous).expect("valid texts");
+        let make = |previous| prompt(&texts, Some(&own), "CONTEXT ${x}", "RULES", previous).expect("valid texts");
         assert_eq!(make(None), "<RULES|CONTEXT ${x}>");
         let again = make(Some("feat: one"));
         assert!(again.contains("\n\n<RULES|CONTEXT ${x}>\n\n"), "{again}");

@@ -584,6 +584,30 @@ records! {
         mode: Option<String>,
     }
 
+    /// A support prompt: made of a template and, when it is one for here, answered by a model. Result: `{text, use}`.
+    #[serde(deny_unknown_fields)]
+    PromptEnhance / ArchivedPromptEnhance {
+        /// What the user has written.
+        #[serde(default)]
+        text: String,
+        /// Which prompt, such as `FIX`; absent: `ENHANCE`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<String>,
+        /// Object of what the template names, such as `selectedText`; `diagnostics` is a list of `{message, source?, code?}`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        values: Option<Json>,
+        /// Session whose settings count, and whose conversation goes with a prompt that is enhanced.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+    }
+
+    /// A message for the changes that are staged in git, else for those of tracked files. Result: `{message, staged, repository}`.
+    #[serde(deny_unknown_fields)]
+    CommitMessageCreate / ArchivedCommitMessageCreate {
+        /// Absolute path of the workspace.
+        workspace: String,
+    }
+
     /// Rule and workflow files of the user and of a workspace. Result: `{files: [{kind, scope, path, enabled, bytes}]}`.
     #[serde(deny_unknown_fields)]
     RulesList / ArchivedRulesList {

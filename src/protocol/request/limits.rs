@@ -66,6 +66,8 @@ checked! {
     ModelList { provider: name, settings: object, fetch: any, }
     CompletionCreate { system: text, messages: array, parameters: object, profile: name, }
     PromptPreview { workspace: path, mode: name, }
+    PromptEnhance { text: text, kind: name, values: object, session: any, }
+    CommitMessageCreate { workspace: path, }
     RulesList { workspace: path, mode: name, }
     RulesToggle { path: path, enabled: any, }
     CommandList { workspace: path, }

@@ -1,5 +1,6 @@
 //! `prompt_structure`: line skeletons of everything the model is told. One file a subject; `skeleton` compares.
 
+mod commit;
 mod disk;
 mod instructions;
 mod skeleton;
@@ -30,6 +31,7 @@ fn run(input: &Value) -> Outcome {
         "fetch_instructions" => support::fetch_instructions(input),
         "support_prompt" => support::support_prompt(input),
         "enhance" => support::enhance(input),
+        "commit_prompt" => commit::commit_prompt(input),
         "response" => support::response(input),
         other => Outcome::Missing(other.to_owned()),
     }

@@ -30,12 +30,12 @@ fn handed(prompt: SupportPrompt) -> &'static [&'static str] {
 pub fn support_prompt(input: &Value) -> Outcome {
     let name = input["type"].as_str().unwrap_or("");
     let Some(prompt) = SupportPrompt::parse(name) else { return Outcome::Missing(format!("support prompt {name}")) };
-    let own = input["custom"].as_object().cloned().unwrap_or_default();
+    let own = input["custom"].as_object();
     let mut values = input["params"].as_object().cloned().unwrap_or_default();
     for name in handed(prompt) {
         values.entry(*name).or_insert_with(|| "undefined".into());
     }
-    let text = prompt.create(&Texts::builtin(), &own, &values).expect("valid texts");
+    let text = prompt.create(&Texts::builtin(), own, &values).expect("valid texts");
     json!({"lines": lines(&text)}).into()
 }
 
@@ -57,9 +57,9 @@ pub fn enhance(input: &Value) -> Outcome {
         true => text.to_owned(),
         false => with_history(&texts, text, messages.iter()),
     };
-    let own = input["custom"].as_object().cloned().unwrap_or_default();
+    let own = input["custom"].as_object();
     let values = Map::from_iter([("userInput".to_owned(), text.into())]);
-    let prompt = SupportPrompt::Enhance.create(&texts, &own, &values).expect("valid texts");
+    let prompt = SupportPrompt::Enhance.create(&texts, own, &values).expect("valid texts");
     json!({"lines": lines(&prompt)}).into()
 }
 
