@@ -36,7 +36,7 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Show a text as it stands, with its variables.
+    /// Show a text as it stands, before its variables are filled in.
     Show {
         /// Its id.
         id: String,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lapce_ai::prompt::text::Texts;
+use lapce_ai::prompt::text::{Texts, template};
 use lapce_ai::protocol::event::Event;
 use serde_json::{Value, json};
 
@@ -76,6 +76,98 @@ fn a_workspaces_pack_counts_where_it_is_trusted_and_changes_with_the_next_reques
         assert_eq!(host.completed(), "ok");
         host.ask("completion_result");
     }
+}
+
+/// Names of variables in `context! { a, b => c(d, e) }`, of what follows `context!`.
+fn given(source: &str) -> Vec<&str> {
+    let (mut depth, mut from, mut names) = (0, 0, Vec::new());
+    for (at, sign) in source.char_indices() {
+        let ends = depth == 1 && matches!(sign, ',' | '}');
+        if ends {
+            let name = source[from..at].split("=>").next().unwrap_or_default().trim();
+            names.extend(Some(name).filter(|name| !name.is_empty()));
+        }
+        match sign {
+            '{' | '(' | '[' => depth += 1,
+            '}' | ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && sign == '}' {
+            break;
+        }
+        if ends || (depth == 1 && sign == '{') {
+            from = at + sign.len_utf8();
+        }
+    }
+    names
+}
+
+/// The names in `("a", x), ("b", y)]`, of what follows `&[`.
+fn paired(source: &str) -> Vec<&str> {
+    let mut depth = 1;
+    let end = source.char_indices().find(|(_, sign)| {
+        depth += i32::from(matches!(sign, '[' | '(')) - i32::from(matches!(sign, ']' | ')'));
+        depth == 0
+    });
+    let pairs = &source[..end.map_or(source.len(), |(at, _)| at)];
+    pairs.split("(\"").skip(1).filter_map(|pair| Some(pair.split_once('"')?.0)).collect()
+}
+
+/// The id that code ends with: `"id",`.
+fn id(before: &str) -> Option<&str> {
+    let before = before.trim_end().trim_end_matches("minijinja::").trim_end().strip_suffix("\",")?;
+    Some(before.rsplit_once('"')?.1)
+}
+
+/// The ids in code with what is given to them: `"id", context! { … }` and `"id", &[("name", value)]`.
+fn calls(source: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    let contexts = source.match_indices("context!").map(|found| (found, given as fn(&str) -> Vec<&str>));
+    let pairs = source.match_indices("&[").map(|found| (found, paired as fn(&str) -> Vec<&str>));
+    contexts
+        .chain(pairs)
+        .filter_map(|((at, mark), names)| Some((id(&source[..at])?, names(&source[at + mark.len()..]))))
+}
+
+#[test]
+fn variables_are_read_off_the_code() {
+    let source = r#"render("a.b", context! { x, y => f(&[1, 2], "{"), z => { 1 } }); say(
+        "c.d",
+        minijinja::context! {}
+    ); other(context! { w }); say("e.f", &[("g", &h(&[1])), ("i", j)]); say("k", &[])"#;
+    let found: Vec<_> =
+        calls(&source.replace("\"{\"", "'c'")).map(|(id, names)| (id.to_owned(), names.join(" "))).collect();
+    assert_eq!(
+        found,
+        [("a.b", "x y z"), ("c.d", ""), ("e.f", "g i"), ("k", "")].map(|(id, names)| (id.to_owned(), names.to_owned()))
+    );
+}
+
+/// Whoever renders a text by its id gives it every variable that it uses: only then is what it uses what it gets.
+#[test]
+fn every_call_gives_its_text_the_variables_it_uses() {
+    fn sources(folder: &Path, out: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                sources(&path, out);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                out.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let texts = Texts::builtin();
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let (mut seen, mut faults) = (0, Vec::new());
+    for (id, given) in files.iter().flat_map(|file| calls(file)) {
+        let Some((text, _)) = texts.source(id) else { continue };
+        seen += 1;
+        let used = template::variables(&text).unwrap().used;
+        let roots = used.iter().filter_map(|path| path.split(['.', '[']).next());
+        faults.extend(roots.filter(|name| !given.contains(name)).map(|name| format!("{id}: {name}")));
+    }
+    assert!(faults.is_empty(), "{faults:?}");
+    assert!(seen > 200, "{seen} calls were found");
 }
 
 fn text(home: &Path, arguments: &[&str]) -> Output {

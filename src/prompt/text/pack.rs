@@ -287,6 +287,26 @@ mod tests {
         assert_eq!(pack.render("a.path", &values).as_deref(), Some("Something is 3 large"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_pack_is_read_and_ends(
+            pieces in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "[[a.path]]\n", "[[a.list]]\n", "\n", "{{", "}}", "{%", "%}", "{#", "#}", "-", " for a in ", "faults", " if ",
+                    "endfor", "endif", " else ", "path", "size", ".", "[", "]", "0", " + ", "(", ")", "'", "\"", "é", "{", "}", "⟦a.plain⟧",
+                ]),
+                0..60,
+            ),
+        ) {
+            let (pack, _) = read(&[("f", &pieces.concat())]);
+            let values = context! { faults => vec!["x"; 20], path => "p", size => 1 };
+            for id in ["a.path", "a.list"] {
+                let rendered = pack.render(id, &values);
+                proptest::prop_assert!(rendered.is_none_or(|text| text.len() <= MAX_OUTPUT));
+            }
+        }
+    }
+
     #[test]
     fn loops_end_and_output_is_bounded() {
         let list = "{% for a in faults %}";
