@@ -34,7 +34,7 @@ use super::surroundings;
 use super::texts::{PackedTexts, Packs, wording};
 use crate::edit::disk::DiskEditor;
 use crate::edit::view::Editor;
-use crate::prompt::instructions::{language_of_locale, locale_of_system};
+use crate::prompt::instructions::locale_of_system;
 use crate::prompt::text::Texts;
 use crate::protocol::event::{Event, Log, LogLevel, SessionState, SettingsChanged};
 use crate::protocol::hello::WelcomeSession;
@@ -196,7 +196,7 @@ impl Core {
                 home: home.clone(),
                 os: surroundings::operating_system(),
                 shells: surroundings::shells(),
-                language: language_of_locale(&locale_of_system(&surroundings::locale())),
+                locale: locale_of_system(&surroundings::locale()),
             });
             let surroundings = Surroundings {
                 now_ms: Arc::new(surroundings::now_ms),

@@ -30,8 +30,8 @@ pub struct StandardPrompt {
     pub os: String,
     /// Shells of the user's account and of the environment.
     pub shells: [Option<String>; 2],
-    /// Language of the environment.
-    pub language: &'static str,
+    /// Locale of the environment as editors name theirs; may be empty.
+    pub locale: String,
     /// Rule files, and the user's own prompts.
     pub files: Arc<RuleFiles>,
 }
@@ -115,7 +115,9 @@ impl StandardPrompt {
     /// As of [`SystemPrompt::build`].
     pub fn for_commit(&self, cwd: &Path, settings: &Settings, texts: &Texts) -> Result<String, String> {
         let rules = self.files.for_commit(cwd, settings, texts)?;
-        let instructions = Instructions { language: self.language(settings), global: "", mode: "", rules: &rules };
+        // The locale as it is, whatever language answers have (spec 03 §13.4).
+        let language = Some(self.locale(settings)).filter(|locale| !locale.is_empty()).unwrap_or("en");
+        let instructions = Instructions { language, global: "", mode: "", rules: &rules };
         Ok(custom_instructions(texts, &instructions))
     }
 
@@ -125,8 +127,12 @@ impl StandardPrompt {
 
     /// The language of answers: the setting, the host's, the environment's.
     fn language<'a>(&self, settings: &'a Settings) -> &'a str {
-        let host = || settings.option_str("locale").map(language_of_locale);
-        settings.language.as_deref().or_else(host).unwrap_or(self.language)
+        settings.language.as_deref().unwrap_or_else(|| language_of_locale(self.locale(settings)))
+    }
+
+    /// The host's locale, else that of the environment.
+    fn locale<'a>(&'a self, settings: &'a Settings) -> &'a str {
+        settings.option_str("locale").unwrap_or(&self.locale)
     }
 
     /// The default shell: the host's, the account's, the environment's.

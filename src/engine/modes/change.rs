@@ -131,6 +131,9 @@ fn unreadable(source: &Source, fault: Fault) -> ChangeError {
 
 fn write(source: &Source, before: &str, edited: &Edited) -> Result<Changed, ChangeError> {
     let file = source.path.clone();
+    if edited.text == before && !before.is_empty() {
+        return Ok(Changed { file, copy: None });
+    }
     let copy = edited.anew.then(|| copy_of(&file)).flatten();
     let written = || {
         file.parent().map_or(Ok(()), fs::create_dir_all)?;
