@@ -10,6 +10,8 @@
 
 pub mod access;
 pub mod documents;
+pub mod find;
+mod fuzzy;
 pub mod gitignore;
 pub mod images;
 pub mod listing;
