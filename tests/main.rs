@@ -6,6 +6,8 @@
 mod attach;
 #[path = "cases/command_line.rs"]
 mod command_line;
+#[path = "cases/completing.rs"]
+mod completing;
 #[path = "cases/configuration_document.rs"]
 mod configuration_document;
 #[path = "cases/corpus.rs"]

@@ -10,6 +10,7 @@ mod channel;
 mod checkpoints;
 mod client;
 pub mod commit_message;
+mod completing;
 mod completion;
 mod configuration;
 mod core;

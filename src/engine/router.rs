@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::attachment::Attachment;
 use super::core::{Core, Session};
 use super::{
-    changes, checkpoints, commit_message, completion, configuration, modes, preview, providers, rules, secrets,
-    sessions, settings, stats, support, tasks,
+    changes, checkpoints, commit_message, completing, completion, configuration, modes, preview, providers, rules,
+    secrets, sessions, settings, stats, support, tasks,
 };
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
@@ -74,6 +74,8 @@ pub fn execute(core: &Arc<Core>, client: &Arc<Attachment>, id: u64, request: Req
         Request::RulesList(list) => later(core, move |core| rules::list(core, &list)),
         Request::RulesToggle(toggle) => later(core, move |core| rules::toggle(core, &toggle)),
         Request::CommandList(list) => later(core, move |core| rules::commands(core, &list)),
+        Request::FileSearch(search) => later(core, move |_| completing::files(&search)),
+        Request::MentionComplete(complete) => Execution::Later(Box::pin(completing::complete(core.clone(), complete))),
         Request::PromptPreview(preview) => later(core, move |core| preview::preview(core, &preview)),
         Request::PromptEnhance(enhance) => {
             Execution::Later(Box::pin(support::enhance(core.clone(), client.clone(), enhance)))

@@ -213,6 +213,8 @@ requests! {
         141 PromptEnhance = "prompt.enhance",
         142 CommitMessageCreate = "commit_message.create",
         143 CommandList = "command.list",
+        144 MentionComplete = "mention.complete",
+        145 FileSearch = "file.search",
         250 HostRespond = "host.respond",
     }
     unbuilt {
@@ -221,8 +223,6 @@ requests! {
         130 ToolList = "tool.list",
         131 ToolCall = "tool.call",
         132 ToolRegister = "tool.register",
-        144 MentionComplete = "mention.complete",
-        145 FileSearch = "file.search",
         160 DefinitionsList = "definitions.list",
         161 SymbolsSearch = "symbols.search",
         162 SymbolsOutline = "symbols.outline",

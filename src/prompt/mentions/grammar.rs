@@ -15,7 +15,10 @@ pub struct Reference<'a> {
 }
 
 /// Mentions that are words.
-const WORDS: [&str; 3] = ["problems", "git-changes", "terminal"];
+pub(super) const WORDS: [&str; 3] = ["problems", "git-changes", "terminal"];
+
+/// Punctuation marks of which one may end a sentence behind a mention.
+pub(super) const MARKS: [char; 6] = ['.', ',', ';', ':', '!', '?'];
 
 /// All mentions, in order.
 pub fn mentions(text: &str) -> Vec<Reference<'_>> {
@@ -102,7 +105,7 @@ fn word(body: &str) -> Option<usize> {
 
 /// Whether a mention may end before `rest`: at most one punctuation mark, then white space or nothing.
 fn ends(rest: &str) -> bool {
-    let rest = rest.strip_prefix(['.', ',', ';', ':', '!', '?']).unwrap_or(rest);
+    let rest = rest.strip_prefix(MARKS).unwrap_or(rest);
     rest.chars().next().is_none_or(ecma::is_space)
 }
 

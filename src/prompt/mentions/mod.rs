@@ -5,6 +5,7 @@
 //! begins with an engine command or workflow. Contents come from [`Sources`]: nothing is looked up, read or run here, the
 //! other modules only lay out what was found.
 
+pub mod complete;
 mod expand;
 pub mod folder;
 pub mod git;

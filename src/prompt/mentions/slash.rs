@@ -40,6 +40,11 @@ const COMMANDS: [EngineCommand; 4] = [
     EngineCommand { name: "smol", kind: "condense", tail: "\n\n" },
 ];
 
+/// Names of the engine's commands.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|command| command.name)
+}
+
 /// Replaces a text that begins with an engine command, or puts the workflow it names in front of it; any other text stays.
 /// `workflows` are those of the workspace, then those of the user; `read` gives the text of one, `None` when it cannot be read.
 /// Time is linear in the text.

@@ -635,6 +635,30 @@ records! {
         workspace: String,
     }
 
+    /// What a user may mean who types a mention or a command. Result: `{items: [{kind, insert, label, detail?}]}`.
+    #[serde(deny_unknown_fields)]
+    MentionComplete / ArchivedMentionComplete {
+        /// Absolute path of the workspace.
+        workspace: String,
+        /// The text from the `@` or `/` to where the user types.
+        prefix: String,
+        /// Most items; 20 if absent, at most 200.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
+
+    /// Files and folders of a workspace that fit a query best. Result: `{files: [{kind, path, label}]}`.
+    #[serde(deny_unknown_fields)]
+    FileSearch / ArchivedFileSearch {
+        /// Absolute path of the workspace.
+        workspace: String,
+        /// Characters of the path, in their order; blank: the first files.
+        query: String,
+        /// Most files and folders; 20 if absent, at most 200.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
+
     /// Lists the checkpoints of a task. Names either a session, whose current task is meant, or a task.
     #[serde(deny_unknown_fields)]
     CheckpointList / ArchivedCheckpointList {

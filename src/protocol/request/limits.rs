@@ -71,6 +71,8 @@ checked! {
     RulesList { workspace: path, mode: name, }
     RulesToggle { path: path, enabled: any, }
     CommandList { workspace: path, }
+    MentionComplete { workspace: path, prefix: text, limit: any, }
+    FileSearch { workspace: path, query: text, limit: any, }
     CheckpointRestore { session: any, checkpoint: name, mode: any, }
     CheckpointUndo { session: any, }
     Unbuilt { fields: object, }
