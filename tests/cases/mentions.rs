@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
+use lapce_ai::prompt::text::Texts;
 use lapce_ai::protocol::event::Event;
 use serde_json::{Value, json};
 
@@ -19,6 +20,7 @@ both! {
     results_of_tools_bring_nothing_along,
     commands_come_before_workflows,
     the_model_runs_a_command_of_the_user,
+    no_tool_opens_an_ignored_file,
 }
 
 fn write(place: &Place, path: &str, bytes: impl AsRef<[u8]>) {
@@ -49,6 +51,11 @@ fn completed(host: &Host) -> String {
     })
 }
 
+/// A sentence of the catalogue.
+fn sentence(id: &str, variables: Value) -> String {
+    Texts::builtin().render(id, variables)
+}
+
 /// Answers the next question to the host.
 fn answer(host: &Host, method: &str, result: &Value) -> Value {
     let (id, parameters) = host.until(|event| match &event.event {
@@ -62,16 +69,19 @@ fn answer(host: &Host, method: &str, result: &Value) -> Value {
 /// parity 03 §16: files and folders as they are on the disk, each once
 /// parity 03 §16.3: images, binaries, large files, links out of the workspace
 fn files_of_every_kind(mode: Mode) {
+    let unreadable = |path: &str| {
+        let said = sentence("mention.file.unreadable", json!({"path": path, "cause": "|"}));
+        format!("<file_content path=\"{path}\">\n{}", said.split('|').next().unwrap_or_default())
+    };
     let place = expecting(
         mode,
         &[
             "'my\\ file.txt' ",
             "<file_content path=\"my\\ file.txt\">\n1 | spaced\n",
             "<file_content path=\"日本.txt\">\n1 | ja\n",
-            "<file_content path=\"image.png\">\n",
-            "of 8 bytes",
-            "<file_content path=\"binary.bin\">\nbinary.bin could not be read",
-            "<file_content path=\"large.txt\">\nlarge.txt could not be read",
+            &format!("<file_content path=\"image.png\">\n{}", sentence("mention.file.image", json!({"size": 8}))),
+            &unreadable("binary.bin"),
+            &unreadable("large.txt"),
             "<file_content path=\"latin.txt\">\n1 | caf\u{fffd}, and more",
             "<file_content path=\"d\">\n└── x.md\n\n<file_content path=\"d/x.md\">\n1 | x\n",
             "<file_content path=\"../beside.txt\">\n1 | beside\n",
@@ -101,14 +111,15 @@ fn files_of_every_kind(mode: Mode) {
 /// parity 03 §17: mentions, also by links and in folders
 /// parity 03 §checklist.24: ignored children are left out, or shown with a lock when the settings say so
 fn ignored_files_are_named_only(mode: Mode) {
+    let ignored = |path: &str| sentence("mention.file.ignored", json!({"path": path}));
     for (show, listing) in [(false, "├── a.md\n\n<file"), (true, "├── a.md\n└── 🔒 b.key\n\n<file")]
     {
         let place = expecting(
             mode,
             &[
                 &format!("<folder_content path=\"d/\">\n{listing}"),
-                "<file_content path=\"d/b.key\">\nd/b.key is excluded by .kilocodeignore",
-                "<file_content path=\"link\">\nlink is excluded by .kilocodeignore",
+                &format!("<file_content path=\"d/b.key\">\n{}", ignored("d/b.key")),
+                &format!("<file_content path=\"link\">\n{}", ignored("link")),
             ],
             &["SECRET"],
         );
@@ -133,7 +144,7 @@ fn the_host_is_asked_for_what_only_it_knows(mode: Mode) {
              a.txt\n- [Warning] 1 | one : odd\n- [lint Error] 2 | two : broken\n\n... 1 ",
             "</workspace_diagnostics>\n\n<terminal_output>\n$ make\nfailed\n</terminal_output>",
             "<url_content url=\"https://h.invalid/large\">\nxxxx",
-            "more bytes are left out]\n</url_content>",
+            &format!("\n\n{}\n</url_content>", sentence("mention.cut", json!({"count": 1 << 20}))),
         ],
         &["hint"],
     );
@@ -169,7 +180,11 @@ fn nothing_is_fetched_without_a_browser(mode: Mode) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let url = format!("http://user:word@{}/", listener.local_addr().unwrap());
-    let place = expecting(mode, &[&format!("<url_content url=\"{url}\">\n"), "there is no browser"], &[]);
+    let place = expecting(
+        mode,
+        &[&format!("<url_content url=\"{url}\">\n"), &sentence("mention.url.no_browser", json!({}))],
+        &[],
+    );
     let host = place.host(&[]);
     host.start(&format!("read @{url}"));
     host.until(|event| match &event.event {
@@ -246,6 +261,77 @@ fn commands_come_before_workflows(mode: Mode) {
     host.call(&json!({"type": "rules.toggle", "path": file, "enabled": false})).unwrap();
     host.start("/go.md then /ship with @/a.txt");
     assert_eq!(completed(&host), "ok");
+}
+
+/// A workflow that cannot be read is told of; the words are sent as they are.
+#[test]
+fn a_workflow_that_cannot_be_read_is_named() {
+    let place = expecting(Mode::InProcess, &["<task>\n/big.md now\n</task>"], &["<explicit_instructions"]);
+    write(&place, ".kilocode/workflows/big.md", vec![b'x'; 2 << 20]);
+    let host = place.host(&[]);
+    host.start("/big.md now");
+    host.until(|event| match &event.event {
+        Event::Log(log) if log.message.contains("big.md") => Some(()),
+        _ => None,
+    });
+    assert_eq!(completed(&host), "ok");
+}
+
+/// A call of a tool with these parameters.
+fn tool(name: &str, parameters: &[(&str, &str)]) -> String {
+    let parameters: String = parameters.iter().map(|(name, value)| format!("<{name}>{value}</{name}>\n")).collect();
+    format!("<{name}>\n{parameters}</{name}>")
+}
+
+/// parity 03 §17: every tool that opens files asks the rules, also once they have changed
+fn no_tool_opens_an_ignored_file(mode: Mode) {
+    let diff = "<<<<<<< SEARCH\n-------\nKEY\n=======\nx\n>>>>>>> REPLACE";
+    let refusal = |path: &str| sentence("resp.ignored_path", json!({"path": path}));
+    let (refused, last_refused) = (&*refusal("secret/a.txt"), &*refusal("other.txt"));
+    let calls = [
+        (tool("read_file", &[("args", "<file><path>secret/a.txt</path></file>")]), refused),
+        (tool("write_to_file", &[("path", "secret/a.txt"), ("content", "x"), ("line_count", "1")]), refused),
+        (tool("apply_diff", &[("path", "secret/a.txt"), ("diff", diff)]), refused),
+        (
+            tool("insert_content", &[("path", "./secret/../secret/a.txt"), ("line", "0"), ("content", "x")]),
+            ".kilocodeignore",
+        ),
+        (
+            tool("search_and_replace", &[("path", "SECRET/A.txt"), ("search", "KEY"), ("replace", "x")]),
+            ".kilocodeignore",
+        ),
+        (tool("execute_command", &[("command", "cat secret/a.txt")]), refused),
+        (tool("list_files", &[("path", "secret")]), "[list_files"),
+        (tool("search_files", &[("path", "."), ("regex", "KEY")]), "[search_files"),
+        (tool("read_file", &[("args", "<file><path>other.txt</path></file>")]), last_refused),
+    ];
+    // Each request has the result of the call before it.
+    let mut turns = vec![turn(json!({"system_contains": "# .kilocodeignore"}), &[text(&calls[0].0)])];
+    for (index, (_, expected)) in calls.iter().enumerate() {
+        let answer = calls.get(index + 1).map_or_else(|| done("ok"), |(call, _)| call.clone());
+        // The rules are changed before the last call, by a command of the model's.
+        let expect = json!({"last_user_contains": expected, "last_user_lacks": ["KEY1", "OTHER1"]});
+        turns.push(turn(expect, &[text(&answer)]));
+        if index + 2 == calls.len() {
+            let last = turns.pop().unwrap_or_default();
+            let change = tool("execute_command", &[("command", "printf '*.txt' > .kilocodeignore")]);
+            turns.push(last.replace(&json!({"text": answer}).to_string(), &json!({"text": change}).to_string()));
+            turns.push(turn(json!({}), &[text(&answer)]));
+        }
+    }
+    let place = mode.play(&turns.concat());
+    write(&place, ".kilocodeignore", "secret/\n");
+    write(&place, "secret/a.txt", "KEY1\n");
+    write(&place, "other.txt", "OTHER1\n");
+    let host = place.host(&[]);
+    host.start("go");
+    assert_eq!(completed(&host), "ok");
+    assert_eq!(fs::read_to_string(place.workspace.join("secret/a.txt")).unwrap(), "KEY1\n");
+    let told = all(&host, |event| match event {
+        Event::MessageEnd(end) if end.kind == "rooignore_error" => end.text.clone(),
+        _ => None,
+    });
+    assert_eq!(told.len(), 7, "{told:?}");
 }
 
 fn call(name: &str, args: &str) -> String {

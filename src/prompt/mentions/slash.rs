@@ -48,7 +48,12 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 /// Replaces a text that begins with an engine command, or puts the workflow it names in front of it; any other text stays.
 /// `workflows` are those of the workspace, then those of the user; `read` gives the text of one, `None` when it cannot be read.
 /// Time is linear in the text.
-pub fn run(text: &str, workflows: &[Workflow], read: impl Fn(&Path) -> Option<String>, texts: &Texts) -> Replaced {
+pub fn run(
+    text: &str,
+    workflows: &[Workflow],
+    mut read: impl FnMut(&Path) -> Option<String>,
+    texts: &Texts,
+) -> Replaced {
     for (tag, dotted) in TAGS {
         let Some(found) = find(text, tag, dotted) else { continue };
         let rest = || format!("{}{}", found.before, found.after);

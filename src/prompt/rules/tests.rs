@@ -324,6 +324,39 @@ fn links_that_multiply_are_bounded() {
 }
 
 #[cfg(unix)]
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    /// Folders of any shape, links among them and out of them: they are read in bounded work, and always in the same order.
+    #[test]
+    fn any_rules_folder_is_read(entries in proptest::collection::vec(
+        ("[a-cA-C.é]{1,3}(/[a-c]{1,2})?(\\.md|\\.log)?", 0..5u8, "(\\.\\./){0,3}[a-c]{0,2}", proptest::collection::vec(proptest::num::u8::ANY, 0..40)),
+        0..24,
+    )) {
+        let world = World::new(&[("/out/x.md", "outside")]);
+        let folder = world.at("/ws/.kilocode/rules");
+        fs::create_dir_all(&folder).unwrap();
+        for (name, kind, target, bytes) in entries {
+            let path = folder.join(name);
+            let parent = path.parent().unwrap_or(&folder);
+            // What is already there, and what stands in its way, stays.
+            if fs::create_dir_all(parent).is_err() {
+                continue;
+            }
+            let _ = match kind {
+                0 => std::os::unix::fs::symlink(target, &path),
+                1 => std::os::unix::fs::symlink(world.at("/out"), &path),
+                2 => fs::create_dir(&path),
+                _ => fs::write(&path, bytes),
+            };
+        }
+        let (blocks, notices) = world.rules("code");
+        proptest::prop_assert!(blocks.iter().map(String::len).sum::<usize>() < 8 << 20);
+        proptest::prop_assert_eq!((blocks, notices), world.rules("code"));
+        world.toggled(&[("/out/x.md", false)], &[]);
+    }
+}
+
+#[cfg(unix)]
 #[test]
 fn pipes_and_files_without_permission() {
     use std::os::unix::fs::PermissionsExt;

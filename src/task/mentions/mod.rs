@@ -132,15 +132,26 @@ impl Task {
         let kept = text.clone();
         let replaced = tokio::task::spawn_blocking(move || {
             let workflows = workflows::known(&cwd, &home, &given.over(Toggles::stored(&storage, &cwd)));
-            replace_command(&text, &workflows, &texts)
+            let mut failed = Vec::new();
+            let read = |path: &Path| workflows::read(path).map_err(|cause| failed.push((path.to_owned(), cause))).ok();
+            let text = slash::run(&text, &workflows, read, &texts).text;
+            let told = failed.iter().map(|(path, cause)| {
+                let (path, cause) = (path.to_string_lossy(), cause.to_string());
+                texts.render("workflow.unreadable", context! { path, cause })
+            });
+            (text, told.collect::<Vec<_>>())
         });
-        replaced.await.unwrap_or(kept)
+        let (text, told) = replaced.await.unwrap_or((kept, Vec::new()));
+        for message in told {
+            self.services.host.emit(TaskEvent::Notify { level: "warning", message });
+        }
+        text
     }
 }
 
 /// The text with an engine command or workflow carried out, if it begins with one (spec 03 §15.4); blocking.
 pub fn replace_command(text: &str, workflows: &[Workflow], texts: &Texts) -> String {
-    slash::run(text, workflows, workflows::read, texts).text
+    slash::run(text, workflows, |path| workflows::read(path).ok(), texts).text
 }
 
 /// Whether a text holds words of the user that are looked through.

@@ -13,6 +13,8 @@ use crate::workspace::reading;
 const FOLDER: &str = ".kilocode/workflows";
 /// Files that systems leave behind.
 const LITTER: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
+/// The largest file that is read, in bytes.
+const LARGEST_FILE: u64 = 1 << 20;
 /// Most files that are looked at in one folder, and how deep.
 const MOST_FILES: usize = 1_000;
 const DEEPEST: usize = 16;
@@ -47,8 +49,11 @@ pub fn synchronised(toggles: &Map<String, Value>, folder: &Path) -> Vec<Workflow
 }
 
 /// The text of a workflow; blocking.
-pub fn read(path: &Path) -> Option<String> {
-    Some(String::from_utf8_lossy(&reading::read_all(path).ok()?).into_owned())
+///
+/// # Errors
+/// It is no regular file, has more than 1 MiB, or the system refuses.
+pub fn read(path: &Path) -> std::io::Result<String> {
+    Ok(String::from_utf8_lossy(&reading::read_at_most(path, LARGEST_FILE)?).into_owned())
 }
 
 /// Regular files below a folder; links are not followed.
@@ -90,7 +95,9 @@ mod tests {
         let file = synchronised(&Map::new(), &at("a.md"));
         assert_eq!(file, [Workflow { path: at("a.md"), enabled: true }]);
         assert_eq!(synchronised(toggles.as_object().expect("a map"), Path::new("/nowhere")), []);
-        assert_eq!(read(&at("b.md")).as_deref(), Some("b.md"));
-        assert_eq!(read(root.path()), None);
+        assert_eq!(read(&at("b.md")).expect("read"), "b.md");
+        assert!(read(root.path()).is_err());
+        std::fs::write(at("large.md"), vec![b'x'; LARGEST_FILE as usize + 1]).expect("written");
+        assert!(read(&at("large.md")).is_err());
     }
 }

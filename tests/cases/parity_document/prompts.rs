@@ -40,7 +40,7 @@ pub const DOCUMENT: Document = Document {
         "support prompts: an unknown placeholder is empty, values are not read again",
         "an answered commit message loses fences and one pair of quotes",
     ],
-    known_missing: &[31, 32],
+    known_missing: &[],
     quirks_section: "quirks",
     quirks: &[
         ("MCP SERVERS, Tools and Guidelines have no rule line", Fate::Kept),
@@ -64,7 +64,7 @@ pub const DOCUMENT: Document = Document {
         ("typographic characters of mode files are replaced", Fate::Kept),
         ("one invalid mode disables its file", Fate::Deviation("D09")),
         ("only the first line of a commit's body counts", Fate::Kept),
-        ("commit rules may not be loaded in the first run", Fate::Kept),
+        ("commit rules may not be loaded in the first run", Fate::Unseen("rules are read before they are asked")),
         ("a file `.kilocode` makes prompts fail", Fate::Kept),
         ("a tool error without text says so in one word", Fate::Unseen("every error has a text")),
         ("`/newrule` speaks of every mode, but the tool belongs to a group", Fate::Kept),
@@ -76,7 +76,7 @@ pub const DOCUMENT: Document = Document {
             Fate::Unseen("both are those of the settings in force"),
         ),
     ],
-    known_missing_quirks: &[22],
+    known_missing_quirks: &[],
     reasons: &[],
     sections: &[
         ("1", "built-in modes"),
