@@ -631,8 +631,12 @@ impl Core {
         self.packed.texts()
     }
 
-    /// The texts of a workspace, with the packs that are in force in it.
-    pub fn texts_in(&self, cwd: &Path) -> Arc<Texts> {
+    /// The texts of a workspace, or without one the engine's, with the packs that are in force there.
+    pub fn texts_in<'a>(&self, cwd: impl Into<Option<&'a Path>>) -> Arc<Texts> {
+        let Some(cwd) = cwd.into() else {
+            self.packed.refresh(&self.settings.current());
+            return self.packed.texts().clone();
+        };
         let packed = self.packs.texts(Some(cwd));
         packed.refresh(&self.settings.current());
         packed.texts().clone()

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::modes::WorkspaceModes;
 use super::texts::PackedTexts;
+use crate::prompt::text::Texts;
 use crate::settings::modes::DEFAULT_MODE;
 use crate::settings::secrets::{self, PROFILES_KEY, Secrets, blot};
 use crate::settings::setters::{self, COMMAND_LISTS};
@@ -289,6 +290,13 @@ impl SessionSettings {
         texts.refresh(&self.without_files());
         // Set once, when the session begins to run.
         let _ = self.texts.set(texts);
+    }
+
+    /// The texts of the session, once it runs, with the packs that are in force now.
+    pub fn texts(&self) -> Option<Arc<Texts>> {
+        let texts = self.texts.get()?;
+        texts.refresh(&self.without_files());
+        Some(texts.texts().clone())
     }
 
     /// Replaces some values of this session; `null` returns a key to the engine's value.

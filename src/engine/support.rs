@@ -37,22 +37,24 @@ pub async fn enhance(core: Arc<Core>, client: Arc<Attachment>, request: PromptEn
         Some(id) => Some(core.session(id, &client).ok_or_else(|| stale("session"))?),
     };
     let settings = session.as_ref().map_or_else(|| core.settings.current(), |session| session.settings.current());
+    let own = session.as_ref().and_then(|session| session.settings.texts());
+    let texts = own.as_deref().unwrap_or_else(|| core.texts());
     let mut values = object(request.values.as_ref(), "prompt.enhance.values")?;
     let mut text = request.text;
     if matches!(prompt, SupportPrompt::Enhance | SupportPrompt::TerminalGenerate) && text.trim().is_empty() {
-        return Err(at("text", core.texts().get("support.failed.no_text")));
+        return Err(at("text", texts.get("support.failed.no_text")));
     }
     if prompt == SupportPrompt::Enhance
         && includes_history(&settings)
         && let Some(task) = session.as_ref().and_then(|session| session.handle.current())
     {
-        text = with_history(core.texts(), &text, task.last_messages(counts, MOST_MESSAGES).iter());
+        text = with_history(texts, &text, task.last_messages(counts, MOST_MESSAGES).iter());
     }
     values.insert("userInput".into(), text.into());
     if prompt == SupportPrompt::TerminalGenerate {
         place_of_terminal(&mut values);
     }
-    let made = prompt.create(core.texts(), own_prompts(&settings), &values).map_err(|error| broken(&error))?;
+    let made = prompt.create(texts, own_prompts(&settings), &values).map_err(|error| broken(&error))?;
     let (text, usage) = match prompt {
         SupportPrompt::Enhance => {
             (completion::single(&core, &settings, Auxiliary::Enhancement, &made).await?, "answer")

@@ -41,6 +41,8 @@ fn the_users_pack_is_in_force_and_shown(mode: Mode) {
     write(&folder.join("modes.txt"), "[[mode.code.role]]\nYou are a parrot.\n\n[[mode.code.rolle]]\nx\n");
     host.call(&json!({"type": "settings.set", "values": {"textPack": folder}})).unwrap();
     assert!(prompt(&host, &place).starts_with("You are a parrot."));
+    let listed = host.call(&json!({"type": "mode.get", "workspace": place.workspace, "mode": "code"})).unwrap();
+    assert_eq!(listed["mode"]["roleDefinition"], "You are a parrot.");
     let shown = pack();
     assert_eq!((&shown["texts"], &shown["folder"]), (&json!(1), &json!(folder)));
     assert!(shown["faults"][0].as_str().unwrap().ends_with("is it `mode.code.role`?"), "{shown}");

@@ -12,7 +12,7 @@ use crate::engine::core::Core;
 use crate::engine::router::{Outcome, no_mode, workspace_folder};
 use crate::prompt::folders;
 use crate::prompt::modes as words;
-use crate::prompt::text::context;
+use crate::prompt::text::{Texts, context};
 use crate::protocol::event::RequestFailed;
 use crate::protocol::failure::ErrorKind;
 use crate::protocol::request::{ModeDelete, ModeGet, ModeList, ModeSet, ModeSource};
@@ -23,10 +23,11 @@ use crate::settings::modes::{self, Mode, package};
 
 /// All modes of a workspace, and what is wrong in the files.
 pub fn list(core: &Core, request: &ModeList) -> Outcome {
-    let modes = core.modes.of(folder(&request.workspace, "mode.list")?);
+    let workspace = folder(&request.workspace, "mode.list")?;
+    let (modes, texts) = (core.modes.of(workspace), core.texts_in(workspace));
     let settings = modes.join(core.settings.current());
     let shown: Vec<Value> =
-        modes::all(&settings.custom_modes).iter().map(|mode| shown(core, mode, &settings)).collect();
+        modes::all(&settings.custom_modes).iter().map(|mode| shown(&texts, mode, &settings)).collect();
     let problems = modes.files().into_iter().flat_map(|file| problems(&file));
     Ok(json!({"modes": shown, "problems": problems.collect::<Vec<_>>()}))
 }
@@ -38,7 +39,7 @@ pub fn get(core: &Core, request: &ModeGet) -> Outcome {
     let settings = modes.join(core.settings.current());
     let mode = modes::find(&request.mode, &settings.custom_modes);
     let mode = mode.ok_or_else(|| no_mode(&request.mode, "mode.get.mode"))?;
-    let shown = shown(core, &mode, &settings);
+    let shown = shown(&core.texts_in(workspace), &mode, &settings);
     let mut result = json!({"mode": shown});
     let file = modes.files().into_iter().find(|file| file.modes.iter().any(|known| has_slug(known, &mode.slug)));
     if let Some(file) = file {
@@ -206,8 +207,7 @@ fn origin(source: ModeSource) -> Origin {
 }
 
 /// A mode for hosts: its own words, and the user's in their place (spec 03 §8.3).
-fn shown(core: &Core, mode: &Mode, settings: &Settings) -> Value {
-    let texts = core.texts();
+fn shown(texts: &Texts, mode: &Mode, settings: &Settings) -> Value {
     let custom = settings.custom_modes.iter().find(|custom| has_slug(custom, &mode.slug));
     let overrides = words::overrides(settings);
     let words = words::details(texts, &mode.slug, &settings.custom_modes, &overrides);
