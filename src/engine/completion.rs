@@ -101,11 +101,11 @@ pub async fn single(
         return Err(RequestFailed::new(ErrorKind::InvalidRequest, core.texts().get("support.failed.no_text")));
     }
     let own = match chosen(settings, purpose.setting()) {
-        Choice::Profile(own) => Some(own),
-        Choice::Unusable if purpose == Auxiliary::Enhancement => {
+        Err(Unreadable) if purpose == Auxiliary::Enhancement => {
             return Err(RequestFailed::new(ErrorKind::Settings, core.texts().get("support.failed.profile")));
         }
-        Choice::Unusable | Choice::None => None,
+        Err(Unreadable) => None,
+        Ok(own) => own,
     };
     let provider = core.provider(own.as_ref().unwrap_or(settings)).map_err(|error| provider_failed(&error))?;
     let answer = provider.complete(prompt).await.map_err(|error| provider_failed(&error))?;
@@ -115,25 +115,16 @@ pub async fn single(
     Ok(answer)
 }
 
-/// A profile that a setting names.
-enum Choice {
-    /// It can be used.
-    Profile(Settings),
-    /// It is known, but it cannot be read.
-    Unusable,
-    /// There is none, or it says no provider: the active one counts.
-    None,
-}
+/// The profile that a setting names is known, but it cannot be read.
+struct Unreadable;
 
-fn chosen(settings: &Settings, setting: &str) -> Choice {
-    let Some(id) = settings.option_str(setting) else { return Choice::None };
-    let listed = settings.other.get("listApiConfigMeta").and_then(Value::as_array).into_iter().flatten();
-    if !listed.into_iter().any(|entry| entry["id"] == id) {
-        return Choice::None;
+/// The settings of the profile that a setting names; `None` when there is none such, or it says no provider.
+fn chosen(settings: &Settings, setting: &str) -> Result<Option<Settings>, Unreadable> {
+    let Some(id) = settings.option_str(setting) else { return Ok(None) };
+    let mut listed = settings.other.get("listApiConfigMeta").and_then(Value::as_array).into_iter().flatten();
+    if !listed.any(|entry| entry["id"] == id) {
+        return Ok(None);
     }
-    match settings_of_profile(settings, id) {
-        None => Choice::Unusable,
-        Some(own) if own.api_provider.is_none() => Choice::None,
-        Some(own) => Choice::Profile(own),
-    }
+    let own = settings_of_profile(settings, id).ok_or(Unreadable)?;
+    Ok(Some(own).filter(|own| own.api_provider.is_some()))
 }
