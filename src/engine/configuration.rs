@@ -152,7 +152,8 @@ fn put_in_force(core: &Core) -> Vec<String> {
     OF_THE_STORE.iter().for_each(|name| drop(values.shift_remove(*name)));
     if let Some(store) = &found.profiles {
         values.insert("apiConfigs".into(), store.profiles().clone().into());
-        values.insert("modeApiConfigs".into(), store.modes().clone().into());
+        let modes = store.modes().iter().filter(|(_, id)| id.is_string());
+        values.insert("modeApiConfigs".into(), modes.map(|(mode, id)| (mode.clone(), id.clone())).collect());
         values.insert("listApiConfigMeta".into(), store.list().into());
         // One that says nothing would only take other settings away.
         let current = store.in_force();
@@ -162,10 +163,19 @@ fn put_in_force(core: &Core) -> Vec<String> {
         }
     }
     tell_unknown(core, names);
-    core.settings.set_stored(values.into()).unwrap_or_else(|error| {
+    // What the table of settings lets through and is wrong all the same takes nothing else with it.
+    loop {
+        let error = match core.settings.set_stored(values.clone().into()) {
+            Ok(changed) => return changed,
+            Err(error) => error,
+        };
+        let key = error.place.split('.').next().unwrap_or_default();
+        let was_there = values.shift_remove(key).is_some();
         tell_once(core, error.to_string());
-        Vec::new()
-    })
+        if !was_there {
+            return Vec::new();
+        }
+    }
 }
 
 /// Tells hosts which settings are others now.
@@ -228,22 +238,12 @@ pub fn save(core: &Core, mut values: Map<String, Value>) -> Outcome {
         change_profiles(core, "settings.set.values", |store, with| change_current(store, of_profile, with))?;
     }
     if !others.is_empty() {
-        core.stored.change_settings(|settings| overlay(settings, others)).map_err(io_failed)?;
+        core.stored.change_settings(|settings| setters::overlay(settings, others)).map_err(io_failed)?;
     }
     core.settings.forget(&names);
     changed(core);
     tell_unknown(core, names);
     Ok(Value::Null)
-}
-
-fn overlay(settings: &mut Map<String, Value>, changes: Map<String, Value>) {
-    for (name, value) in changes {
-        if value.is_null() {
-            settings.shift_remove(&name);
-        } else {
-            settings.insert(name, value);
-        }
-    }
 }
 
 fn change_current(
@@ -267,7 +267,7 @@ fn change_current(
     let current = store.current.clone();
     let mut profile = store.get(Which::Name(&current))?.1.clone();
     let names: Vec<String> = changes.keys().cloned().collect();
-    overlay(&mut profile, changes);
+    setters::overlay(&mut profile, changes);
     let wrong =
         |name: &str, message: String| ProfileError::Invalid(schema::Problem { path: vec![name.to_owned()], message });
     let Some(provider) = profile.get("apiProvider").and_then(Value::as_str).map(str::to_owned) else {
@@ -339,7 +339,7 @@ fn import(core: &Core, text: &str) -> Outcome {
         store.import(imported.profiles);
         Ok(())
     })?;
-    core.stored.change_settings(|settings| overlay(settings, imported.global)).map_err(io_failed)?;
+    core.stored.change_settings(|settings| setters::overlay(settings, imported.global)).map_err(io_failed)?;
     core.settings.forget(&settings);
     core.settings.forget_profile();
     changed(core);

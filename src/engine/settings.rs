@@ -10,7 +10,7 @@ use super::texts::PackedTexts;
 use crate::prompt::text::Texts;
 use crate::settings::modes::DEFAULT_MODE;
 use crate::settings::secrets::{self, PROFILES_KEY, Secrets, blot};
-use crate::settings::setters::{self, COMMAND_LISTS};
+use crate::settings::setters::{self, COMMAND_LISTS, EXPERIMENTS};
 use crate::settings::{Settings, profiles, schema};
 use crate::task::host::SettingsSource;
 
@@ -46,13 +46,7 @@ impl From<Map<String, Value>> for Values {
 impl Values {
     /// These with `changes` over them; `null` takes a key away.
     fn with(mut self, changes: Values) -> Values {
-        for (key, value) in changes.plain {
-            if value.is_null() {
-                self.plain.shift_remove(&key);
-            } else {
-                self.plain.insert(key, value);
-            }
-        }
+        setters::overlay(&mut self.plain, changes.plain);
         self.secrets.merge(changes.secrets);
         self
     }
@@ -436,6 +430,10 @@ fn read(values: &Values) -> Result<Settings, SettingsError> {
     if plain.contains_key("mcpEnabled") {
         plain.insert("mcpEnabled".into(), true.into());
     }
+    // One that is null, or of a kind that only another version knows, is off (spec 04 §2.6).
+    if let Some(Value::Object(experiments)) = plain.get_mut(EXPERIMENTS) {
+        experiments.retain(|_, on| on.is_boolean());
+    }
     schema::make_whole(&mut plain);
     let settings: Result<Settings, _> = serde_json::from_value(Value::Object(plain));
     let error = match settings {
@@ -524,6 +522,19 @@ mod tests {
                 assert_eq!(engine.set_stored(stored(round)).unwrap(), ["requestDelaySeconds", "writeDelayMs"]);
             }
         });
+    }
+
+    /// parity 04 §2.6: what is set of experiments goes over the others; what is null or no switch is off
+    #[test]
+    fn experiments_are_set_one_by_one() {
+        let engine = EngineSettings::new(object(json!({"experiments": {"powerSteering": true, "later": 5}}))).unwrap();
+        engine.set_stored(object(json!({"experiments": {"imageGeneration": true, "powerSteering": false}}))).unwrap();
+        engine.set(object(json!({"experiments": {"runSlashCommand": true, "imageGeneration": null}}))).unwrap();
+        let now = engine.current();
+        let on = ["powerSteering", "imageGeneration", "runSlashCommand", "later"].map(|name| now.experiment(name));
+        assert_eq!(on, [true, false, true, false]);
+        engine.set(object(json!({"experiments": null}))).unwrap();
+        assert!(engine.current().experiment("imageGeneration") && !engine.current().experiment("powerSteering"));
     }
 
     /// parity 04 §quirks.1: MCP is on whatever is said

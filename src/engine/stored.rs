@@ -271,7 +271,7 @@ fn told(file: &Path, text: &str, problems: &[Problem], what_becomes: &str) -> Ve
 fn read_store(file: &Path, text: &str, providers: &[String]) -> Result<(ProfileStore, Vec<String>), StoredError> {
     let (store, problems) = ProfileStore::read(text, Reading { providers, new_id: &fresh_id })
         .map_err(|error| StoredError::Damaged { file: file.display().to_string(), error })?;
-    Ok((store, told(file, text, &problems, "; this profile is left out")))
+    Ok((store, told(file, text, &problems, "; this is left out")))
 }
 
 /// A JSON object, with its text. An absent or empty file is an empty one.

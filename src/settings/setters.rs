@@ -8,6 +8,20 @@ pub const COMMAND_LISTS: [&str; 2] = ["allowedCommands", "deniedCommands"];
 /// Numbers that are brought within 0 to 500.
 const CLAMPED: [&str; 2] = ["maxOpenTabsContext", "maxWorkspaceFiles"];
 
+/// Switches that are set one by one.
+pub const EXPERIMENTS: &str = "experiments";
+
+/// Lays changes over values; `null` takes a key away. Experiments that are not named stay as they are (spec 04 §2.6).
+pub fn overlay(values: &mut Map<String, Value>, changes: Map<String, Value>) {
+    for (key, value) in changes {
+        match (values.get_mut(&key), value) {
+            (_, Value::Null) => drop(values.shift_remove(&key)),
+            (Some(Value::Object(before)), Value::Object(more)) if key == EXPERIMENTS => before.extend(more),
+            (_, value) => drop(values.insert(key, value)),
+        }
+    }
+}
+
 /// Puts values right that are about to be set.
 pub fn put_right(values: &mut Map<String, Value>) {
     for key in COMMAND_LISTS {
@@ -79,6 +93,21 @@ mod tests {
             put_right(&mut values);
             assert_eq!(Value::Object(values), set, "{given}");
         }
+    }
+
+    #[test]
+    fn changes_lie_over_values() {
+        let object = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let mut values =
+            object(json!({"mode": "a", "gone": 1, "experiments": {"x": true}, "profileThresholds": {"a": 5}}));
+        overlay(
+            &mut values,
+            object(json!({"mode": "b", "gone": null, "experiments": {"y": true}, "profileThresholds": {"b": 6}})),
+        );
+        assert_eq!(
+            Value::Object(values),
+            json!({"mode": "b", "experiments": {"x": true, "y": true}, "profileThresholds": {"b": 6}})
+        );
     }
 
     /// parity 04 §3: the kept list, then the host's, each command once, blank ones left out

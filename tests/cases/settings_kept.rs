@@ -24,6 +24,7 @@ both! {
     values_that_are_set_are_put_right,
     the_first_profile_takes_the_place_of_one_that_is_gone,
     shell_and_locale_of_the_host_are_in_prompts,
+    one_wrong_value_takes_nothing_else_with_it,
 }
 
 fn log(received: &Received) -> Option<String> {
@@ -446,4 +447,22 @@ fn shell_and_locale_of_the_host_are_in_prompts(mode: Mode) {
     assert!(!text.contains("evil") && text.contains("English"), "{text}");
     host.call(&json!({"type": "settings.set", "values": {"language": "ja"}})).unwrap();
     assert!(prompt().contains("日本語"));
+}
+
+/// parity 04 §2: a wrong value in either file takes no other with it
+fn one_wrong_value_takes_nothing_else_with_it(mode: Mode) {
+    let place = mode.open(tempfile::tempdir().unwrap(), json!({}));
+    let folder = place.storage.join("settings");
+    std::fs::create_dir_all(&folder).unwrap();
+    let settings = json!({"language": "de", "experiments": {"later": [1], "powerSteering": true}, "writeDelayMs": -1});
+    std::fs::write(folder.join("settings.json"), settings.to_string()).unwrap();
+    let profiles = json!({"currentApiConfigName": "a", "apiConfigs": {"a": {"id": "1", "apiProvider": "xai"}}, "modeApiConfigs": {"ask": 5}});
+    std::fs::write(folder.join("profiles.json"), profiles.to_string()).unwrap();
+    let place = place.reopened_with(&json!({}));
+    let host = place.host(&[]);
+    assert_eq!((get(&host, "language"), get(&host, "apiProvider")), (json!("de"), json!("xai")));
+    assert_eq!((get(&host, "experiments"), get(&host, "writeDelayMs")), (json!({"powerSteering": true}), json!(1000)));
+    for word in ["writeDelayMs: must be at least 0", "modeApiConfigs.ask: must be a text"] {
+        host.until(|event| log(event).filter(|message| message.contains(word)));
+    }
 }

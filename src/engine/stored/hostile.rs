@@ -113,6 +113,17 @@ fn a_wrong_value_of_any_key_of_a_profile_leaves_the_others_alone() {
     }
 }
 
+#[test]
+fn a_wrong_binding_of_a_mode_is_told_and_kept() {
+    let (_folder, stored) = stored();
+    let text = "{\"currentApiConfigName\": \"a\", \"apiConfigs\": {\"a\": {\"id\": \"1\"}},\n\"modeApiConfigs\": {\"code\": \"1\",\n\"ask\": 5}}";
+    fs::write(stored.profiles_file(), text).unwrap();
+    let found = stored.load(&[]);
+    let named = format!("{}:3: modeApiConfigs.ask: must be a text", stored.profiles_file().display());
+    assert!(found.problems.len() == 1 && found.problems[0].starts_with(&named), "{:?}", found.problems);
+    assert_eq!(found.profiles.unwrap().modes()["ask"], 5);
+}
+
 /// parity 04 §5.2: a store that was cut anywhere is told and left alone
 #[test]
 fn files_that_were_cut_anywhere_are_told_and_left_alone() {

@@ -139,6 +139,10 @@ impl ProfileStore {
                 invalid.insert(name, profile);
             }
         }
+        for (mode, _) in modes.iter().flatten().filter(|(_, id)| !id.is_string()) {
+            let path = ["modeApiConfigs".to_owned(), mode.clone()];
+            problems.push(Problem { path: path.to_vec(), message: "must be a text".into() });
+        }
         let mut store = ProfileStore {
             current,
             profiles,
