@@ -351,7 +351,7 @@ mod tests {
             symlink("loop.md", folders.project.join("loop.md")).unwrap();
             symlink("a.md", folders.project.join("linked.md")).unwrap();
             write("e.md", b"closed");
-            fs::set_permissions(folders.project.join("e.md"), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(folders.project.join("e.md"), fs::Permissions::from_mode(0o000)).unwrap();
         }
         let texts = Texts::builtin();
         let (commands, mut problems) = folders.list_with_problems(&texts);

@@ -79,6 +79,7 @@ fn auxiliary_prompts_have_a_profile_of_their_own(mode: Mode) {
     assert_eq!(text(" ").unwrap_err().1.as_deref(), Some("prompt.enhance.text"));
 }
 
+/// parity 03 §13: templates of every kind for a host
 /// parity 03 §13.2: prompts for tasks and for the input field; the user's templates go first
 fn code_actions_come_back_as_prompts(mode: Mode) {
     let place = mode.replay(&[]);
