@@ -15,6 +15,7 @@ both! {
     a_command_is_written_for_the_terminal,
     a_commit_message_is_made_of_what_is_staged,
     the_settings_of_a_repository_start_nothing,
+    what_git_cannot_say_is_left_out,
     without_changes_there_is_no_message,
     instructions_are_fetched,
 }
@@ -215,6 +216,28 @@ fn the_settings_of_a_repository_start_nothing(mode: Mode) {
     // A repository that claims another folder is none of this workspace.
     git(&place.workspace, &["config", "core.worktree", "/usr"]);
     assert_eq!(message(&host, &place.workspace).unwrap_err().0, ErrorKind::NotFound.as_str());
+}
+
+/// parity 03 §14: a repository without a commit has no log, a detached one no branch; a renamed file is new, a binary one named
+fn what_git_cannot_say_is_left_out(mode: Mode) {
+    let first = turn(&["**Current branch:** `topic`", "\n+one"], &["**Recent commits:**"], "feat: begin");
+    let second = turn(
+        &["+++ b/moved.txt", "\n+one", "Binary files", "**Recent commits:**"],
+        &["rename from", "**Current branch:**"],
+        "refactor: move",
+    );
+    let place = mode.play(&(first + &second));
+    write(&place, &[("a.txt", "one\n")]);
+    git(&place.workspace, &["init", "-q", "-b", "topic"]);
+    git(&place.workspace, &["add", "-A"]);
+    let host = place.host(&[]);
+    assert_eq!(message(&host, &place.workspace).unwrap()["message"], "feat: begin");
+    git(&place.workspace, &["commit", "-qm", "first"]);
+    git(&place.workspace, &["checkout", "-q", "--detach"]);
+    git(&place.workspace, &["mv", "a.txt", "moved.txt"]);
+    write(&place, &[("image.bin", "\0\u{1}")]);
+    git(&place.workspace, &["add", "-A"]);
+    assert_eq!(message(&host, &place.workspace).unwrap()["message"], "refactor: move");
 }
 
 /// parity 03 §14: nothing to commit, no repository, no folder
