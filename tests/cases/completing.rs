@@ -89,6 +89,6 @@ fn commits_are_offered_by_hash_and_subject(mode: Mode) {
     let hash = git(&["rev-parse", "HEAD~1"]).unwrap().trim().to_owned();
     let commit =
         json!({"kind": "commit", "insert": format!("@{hash}"), "label": &hash[..7], "detail": "Write the Parser"});
-    assert_eq!(offered(&host, &place, "@parser"), [commit.clone()]);
+    assert_eq!(offered(&host, &place, "@parser"), std::slice::from_ref(&commit));
     assert_eq!(offered(&host, &place, &format!("@{}", &hash[..9])), [commit]);
 }
