@@ -262,8 +262,12 @@ impl Follower {
     /// At the end: nothing waits, nothing grows.
     pub fn check_end(&self) {
         assert!(self.open.is_empty() && self.submitted == self.answered, "{}", self.describe());
-        let growing: Vec<_> = self.messages.iter().filter(|(_, message)| message.grows).map(|(id, _)| id).collect();
-        assert!(growing.is_empty(), "messages that never end: {growing:?}");
+        let growing = self.messages.iter().filter(|(_, message)| message.grows);
+        for ((session, message), Message { streamed, .. }) in growing {
+            let of_session = self.last.iter().filter(|(id, _)| id == session).map(|(_, event)| event);
+            let last: Vec<&String> = of_session.collect();
+            panic!("message {message} of {session:x} never ends: {streamed:?}, {last:#?}");
+        }
         let asks: Vec<_> = self.asks.values().filter(|(kind, _)| kind != "completion_result").collect();
         assert!(asks.is_empty(), "{asks:?}");
     }
