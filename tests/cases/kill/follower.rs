@@ -262,8 +262,8 @@ impl Follower {
     /// At the end: nothing waits, nothing grows.
     pub fn check_end(&self) {
         assert!(self.open.is_empty() && self.submitted == self.answered, "{}", self.describe());
-        let growing = self.messages.iter().filter(|(_, message)| message.grows);
-        for ((session, message), Message { streamed, .. }) in growing {
+        let growing = self.messages.iter().find(|(_, message)| message.grows);
+        if let Some(((session, message), Message { streamed, .. })) = growing {
             let of_session = self.last.iter().filter(|(id, _)| id == session).map(|(_, event)| event);
             let last: Vec<&String> = of_session.collect();
             panic!("message {message} of {session:x} never ends: {streamed:?}, {last:#?}");
