@@ -66,9 +66,13 @@ fn rename_one(old: &Path, new: &Path) -> Result<(), String> {
 
 /// Whether there is a file that can be opened; a path with nothing is none.
 fn is_usable(file: &Path) -> Result<bool, String> {
-    match fs::metadata(file) {
-        Ok(metadata) if !metadata.is_file() => Err("this is not a file".to_owned()),
-        Ok(_) => fs::File::open(file).map(|_| true).map_err(|error| error.to_string()),
+    let opened = match fs::metadata(file) {
+        Ok(metadata) if !metadata.is_file() => return Err("this is not a file".to_owned()),
+        found => found.and_then(|_| fs::File::open(file)),
+    };
+    match opened {
+        Ok(_) => Ok(true),
+        // Another engine may take it away between the two.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error.to_string()),
     }
@@ -225,7 +229,7 @@ mod tests {
                 storage(&[("cline_custom_modes.json", "{\"customModes\": []}"), ("cline_mcp_settings.json", "{}")]);
             std::thread::scope(|scope| {
                 let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| left(old.path()))).collect();
-                starts.into_iter().for_each(|start| assert!(start.join().unwrap().is_empty()));
+                starts.into_iter().for_each(|start| assert_eq!(start.join().unwrap(), [""; 0]));
             });
             assert!(rename(old.path()).is_empty());
             assert_eq!(names(old.path()), ["custom_modes.json", "custom_modes.yaml", "mcp_settings.json"]);
