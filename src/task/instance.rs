@@ -187,6 +187,8 @@ pub(super) struct State {
     pub hook_decision: Option<Decision>,
     /// Completions that hooks denied in a row.
     pub completion_denials: u32,
+    /// Checkpoints made beside a message that grows: told once it does not, so that they do not cut it in two.
+    pub untold_checkpoints: Vec<UiMessage>,
     /// What a restored task does again.
     pub replay: Replay,
 }
@@ -258,6 +260,7 @@ impl Task {
                 ran: false,
                 hook_decision: None,
                 completion_denials: 0,
+                untold_checkpoints: Vec::new(),
                 replay: Replay::default(),
             }),
             settings_at_start: settings,

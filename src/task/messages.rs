@@ -41,10 +41,15 @@ pub(super) struct Extra {
 
 impl Task {
     /// Appends a message and reports it, unless a restored task says it for the second time.
-    pub fn append(&self, state: &mut State, mut message: UiMessage) {
-        if self.take_up(state, &message) {
-            return;
+    pub fn append(&self, state: &mut State, message: UiMessage) {
+        if !self.take_up(state, &message) {
+            self.tell_checkpoints(state);
+            self.append_new(state, message);
         }
+    }
+
+    /// Appends a message that no restored task said before.
+    pub fn append_new(&self, state: &mut State, mut message: UiMessage) {
         message.ts = state.ui.last().map_or(message.ts, |last| message.ts.max(last.ts + 1));
         if let Some(last) = state.ui.last().filter(|last| last.partial == Some(true)) {
             // It does not grow any more, and may never be said to be complete.
@@ -68,6 +73,9 @@ impl Task {
         }
         if known.as_ref() != Some(message) {
             self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: message.clone() });
+        }
+        if !partial {
+            self.tell_checkpoints(state);
         }
     }
 

@@ -12,6 +12,7 @@ both! {
     edits_make_checkpoints_and_their_files_come_back,
     a_restore_of_the_task_cuts_its_conversation_and_is_undone,
     a_message_without_change_makes_no_checkpoint,
+    a_checkpoint_beside_a_growing_message_does_not_cut_it,
     points_are_compared,
     a_restore_stops_a_task_that_streams,
     files_go_back_with_a_message,
@@ -169,6 +170,44 @@ fn a_message_without_change_makes_no_checkpoint(mode: Mode) {
     let listed = list(&host, session);
     assert_eq!(listed["checkpoints"].as_array().map(Vec::len), Some(1), "{listed}");
     assert_eq!(shown(&listed), Vec::<String>::new(), "{listed}");
+}
+
+/// The model's answer begins while the checkpoint of the user's message is saved, and goes on after it.
+fn a_checkpoint_beside_a_growing_message_does_not_cut_it(mode: Mode) {
+    let lines = [
+        json!({"expect": {}}),
+        json!({"text": QUESTION}),
+        json!({"expect": {}}),
+        json!({"text": "I look"}),
+        json!({"text": " at it.\n", "delay_ms": 400}),
+        json!({ "text": done("Answered.") }),
+    ];
+    let place = mode.play(&lines.map(|line| line.to_string()).join("\n"));
+    let host = place.host(&[]);
+    let session = host.start("ask");
+    let question = host.ask("followup");
+    // The repository is there.
+    list(&host, session);
+    host.call(&json!({"type": "checkpoint.diff", "session": session})).unwrap();
+    fs::write(place.workspace.join("new.txt"), "new").unwrap();
+    host.call(&json!({"type": "task.respond", "ask": question, "response": "message", "text": "this"})).unwrap();
+    assert_eq!(host.completed(), "Answered.");
+    let mut texts = Vec::new();
+    let mut growing = Vec::new();
+    for received in host.events() {
+        match &received.event {
+            Event::MessageBegin(_) => growing.push(received.about),
+            Event::MessageEnd(end) => {
+                growing.retain(|id| *id != received.about);
+                let said = end.text.clone().filter(|text| end.kind == "text" && !["", "ask"].contains(&text.as_str()));
+                texts.extend(said);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(texts, ["I look at it."]);
+    assert_eq!(growing, [0; 0]);
+    assert_eq!(list(&host, session)["checkpoints"].as_array().map(Vec::len), Some(2));
 }
 
 /// parity 02 §15.7: two checkpoints, or one and the workspace, are compared by file

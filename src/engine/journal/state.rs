@@ -178,6 +178,7 @@ impl State {
         }
         if session != 0 {
             if let Some(session) = self.sessions.get_mut(&session) {
+                session.told(event.kind, event.subject);
                 session.events.push(event);
             }
         } else if let Some(client) = self.clients.get_mut(&client) {
@@ -226,6 +227,17 @@ impl ClientState {
 }
 
 impl SessionState {
+    /// What an event tells is known to its host.
+    fn told(&mut self, kind: u16, subject: u64) {
+        let ts = i64::try_from(subject).unwrap_or(0);
+        match () {
+            () if kind == EventKind::MessageBegin.number() => self.progress.told_message(ts, false),
+            () if kind == EventKind::MessageEnd.number() => self.progress.told_message(ts, true),
+            () if kind == EventKind::ToolEnd.number() => self.progress.told_end(subject),
+            () => {}
+        }
+    }
+
     fn entries(&self, number: u32) -> impl Iterator<Item = Entry<'_>> {
         let Self { client, shared, cwd, settings, request, .. } = self;
         let session = Entry::Session {

@@ -9,7 +9,7 @@ use crate::git::Commit;
 use crate::protocol::message::{Say, UiKind, UiMessage};
 use crate::protocol::tool::ToolName;
 use crate::task::host::TaskEvent;
-use crate::task::instance::{Aborted, Task};
+use crate::task::instance::{Aborted, State, Task};
 
 /// How a checkpoint is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,15 @@ pub(in crate::task) struct Saving {
     pub force: bool,
     /// The host need not show it.
     pub suppress: bool,
+}
+
+/// When a checkpoint is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// At once: the step waits for it.
+    Now,
+    /// Not before the message that grows is complete, or another follows it.
+    Beside,
 }
 
 impl Task {
@@ -40,7 +49,7 @@ impl Task {
             return Ok(());
         }
         let saving = Saving { force: !is_dry_run, suppress: false };
-        let saved = self.unless_aborted(self.save_checkpoint(saving)).await?;
+        let saved = self.unless_aborted(self.save_checkpoint(saving, Telling::Now)).await?;
         self.turn().checkpointed = saved;
         Ok(())
     }
@@ -52,13 +61,13 @@ impl Task {
         }
         let Some(task) = self.shared() else { return };
         self.services.spawner.spawn(async move {
-            let _ = task.unless_aborted(task.save_checkpoint(saving)).await;
+            let _ = task.unless_aborted(task.save_checkpoint(saving, Telling::Beside)).await;
         });
     }
 
     /// Saves the state of the workspace; false when that failed, which turns checkpoints off.
-    async fn save_checkpoint(&self, saving: Saving) -> bool {
-        match self.try_checkpoint(saving).await {
+    async fn save_checkpoint(&self, saving: Saving, telling: Telling) -> bool {
+        match self.try_checkpoint(saving, telling).await {
             Ok(_) => true,
             Err(error) => {
                 self.without_checkpoints(&error);
@@ -68,7 +77,7 @@ impl Task {
     }
 
     /// `None`: nothing has changed, and nothing was saved.
-    pub(super) async fn try_checkpoint(&self, saving: Saving) -> Result<Option<Commit>, Unavailable> {
+    pub(super) async fn try_checkpoint(&self, saving: Saving, telling: Telling) -> Result<Option<Commit>, Unavailable> {
         let turn = self.checkpoint_turn().await?;
         let message = self.checkpoint_message();
         let (_turn, saved) = turn
@@ -80,7 +89,7 @@ impl Task {
             .await?;
         // Still in turn: checkpoints are told in the order in which they were made.
         Ok(saved.map(|(from, to)| {
-            self.say_checkpoint(&from, &to, saving.suppress);
+            self.say_checkpoint(&from, &to, saving.suppress, telling);
             to
         }))
     }
@@ -90,26 +99,41 @@ impl Task {
         format!("Task: {}, Time: {}", self.id, (self.services.surroundings.now_ms)())
     }
 
-    fn say_checkpoint(&self, from: &Commit, to: &Commit, suppress: bool) {
+    fn say_checkpoint(&self, from: &Commit, to: &Commit, suppress: bool, telling: Telling) {
         if self.check().is_err() {
             return;
         }
         let mut guard = self.state();
         let state = &mut *guard;
         let mut message = saved_message(self.next_ts(state), from, to, suppress);
+        let grows = state.ui.last().is_some_and(|last| last.partial == Some(true));
         match state.replay.messages.back() {
-            None => self.append(state, message),
+            None => {
+                state.untold_checkpoints.push(message);
+                if telling == Telling::Now || !grows {
+                    self.tell_checkpoints(state);
+                }
+            }
             // Said beside a step that is done again, and none of its messages: it stands behind them.
             Some(last) => {
                 message.ts = message.ts.max(last.ts + 1);
                 self.note_ui(&message);
                 self.emit(TaskEvent::MessageCreated { task: self.id.clone(), message: message.clone() });
                 state.replay.messages.push_back(message);
+                self.emit(TaskEvent::Checkpoint { task: self.id.clone(), commit: to.to_string() });
             }
         }
         drop(guard);
         self.persist_ui();
-        self.emit(TaskEvent::Checkpoint { task: self.id.clone(), commit: to.to_string() });
+    }
+
+    /// Tells of the checkpoints that were made while a message grew.
+    pub(in crate::task) fn tell_checkpoints(&self, state: &mut State) {
+        for message in std::mem::take(&mut state.untold_checkpoints) {
+            let commit = message.text.clone().unwrap_or_default();
+            self.append_new(state, message);
+            self.emit(TaskEvent::Checkpoint { task: self.id.clone(), commit });
+        }
     }
 
     /// Goes past the checkpoint that the step made before the session was killed; false when there is none such.

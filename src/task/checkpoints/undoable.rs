@@ -1,7 +1,7 @@
 //! Changes of files that a host asks for, such as applying what a dry run collected, are taken back by `checkpoint.undo`.
 
 use super::record::{Change, Outcome, Record};
-use super::save::Saving;
+use super::save::{Saving, Telling};
 use crate::git::Commit;
 use crate::task::instance::Task;
 
@@ -9,7 +9,7 @@ impl Task {
     /// Saves the present state and writes it down as one to go back to, before files are changed beside the loop. `None`: there
     /// are no checkpoints, or no longer, of which the user is told.
     pub async fn checkpoint_undoable(&self) -> Option<Commit> {
-        let present = match self.try_checkpoint(Saving { force: true, suppress: true }).await {
+        let present = match self.try_checkpoint(Saving { force: true, suppress: true }, Telling::Now).await {
             Ok(present) => present?,
             Err(error) => {
                 self.without_checkpoints(&error);

@@ -42,7 +42,7 @@ impl Later {
         self.fresh.ui.insert(message.ts, Some(message));
     }
 
-    /// The message `ts`, if no write has begun since it was put.
+    /// The message `ts`, if no write has begun since it was put, or it was kept from that.
     pub fn fresh_ui(&self, ts: i64) -> Option<&UiMessage> {
         self.fresh.ui.get(&ts)?.as_ref()
     }
@@ -73,10 +73,12 @@ impl Later {
         self.fresh.api = Some(Tail { start: 0, messages });
     }
 
-    /// The files are about to be written.
-    pub fn saving(&mut self, ui: bool, api: bool) {
+    /// The files are about to be written. The message `keep` is wanted here all the same.
+    pub fn saving(&mut self, ui: bool, api: bool, keep: Option<i64>) {
         if ui {
+            let kept = keep.and_then(|ts| self.fresh.ui.get_key_value(&ts)).map(|(ts, message)| (*ts, message.clone()));
             self.saving.ui.append(&mut self.fresh.ui);
+            self.fresh.ui.extend(kept);
         }
         if api && let Some(tail) = self.fresh.api.take() {
             self.saving.api = Some(match self.saving.api.take() {

@@ -18,7 +18,8 @@ pub struct Progress {
     pub(in crate::task) mode: Option<String>,
     /// Restored so often since the user answered or a turn was finished.
     pub(in crate::task) restores: u32,
-    /// Task and message of the last note: alone of this message the host may not have been told.
+    /// Task and message of the last note about a message: the host may not have been told, until an event says that it was.
+    /// Other notes say nothing of it; files are written and users answer at the same time.
     pub(in crate::task) untold: Option<(String, i64)>,
 }
 
@@ -37,7 +38,7 @@ pub struct TaskProgress {
     pub(in crate::task) answers: Vec<Given>,
     /// The call that was announced and has not ended.
     pub(in crate::task) call: Option<(u64, String)>,
-    /// The call that ended with the last note: the host may not have been told.
+    /// The call that ended last: the host may not have been told, until an event says that it was.
     #[serde(default)]
     pub(in crate::task) ended: Option<(u64, String)>,
     /// What hooks said in the present step.
@@ -114,11 +115,24 @@ impl Progress {
         restores.into_iter().chain(mode).chain(tasks).chain(untold).map(|note| note.to_bytes()).collect()
     }
 
-    /// The message of the last note and its task.
+    /// The message of which the host may not have been told, and its task.
     pub(in crate::task) fn untold_message(&self) -> Option<(&str, &UiMessage)> {
         let (id, ts) = self.untold.as_ref()?;
         let task = self.tasks.iter().rev().find(|task| task.entry.id == *id)?;
         Some((id, task.later.fresh_ui(*ts)?))
+    }
+
+    /// The host was told that a message began, if not that it is complete.
+    pub fn told_message(&mut self, ts: i64, complete: bool) {
+        let is_told = |message: &UiMessage| message.ts == ts && (complete || message.partial == Some(true));
+        if self.untold_message().is_some_and(|(_, message)| is_told(message)) {
+            self.untold = None;
+        }
+    }
+
+    /// The host was told that a call ended.
+    pub fn told_end(&mut self, call: u64) {
+        self.tasks.iter_mut().for_each(|task| drop(task.ended.take_if(|(number, _)| *number == call)));
     }
 
     /// Whether there is no task.
@@ -138,10 +152,6 @@ impl Progress {
 
     /// Takes a note.
     pub fn take(&mut self, note: Note) {
-        self.untold = None;
-        if !matches!(note, Note::Task(_)) {
-            self.tasks.iter_mut().for_each(|task| task.ended = None);
-        }
         match note {
             Note::Restored => self.restores = self.restores.saturating_add(1),
             Note::Restores(count) => self.restores = count,
@@ -164,6 +174,10 @@ impl Progress {
                 // A task that is not there any more has nothing to be told.
                 let _ = self.take_for_task(other);
             }
+        }
+        // What is gone has not to be told.
+        if self.untold_message().is_none() {
+            self.untold = None;
         }
     }
 
@@ -275,7 +289,10 @@ impl Progress {
                 removed.into_iter().for_each(|ts| task.later.remove_ui(ts));
                 task.later.keep_api(kept);
             }
-            Note::Saving { task, ui, api } => self.task_mut(&task)?.later.saving(ui, api),
+            Note::Saving { task, ui, api } => {
+                let untold = self.untold.as_ref().filter(|(id, _)| *id == task).map(|(_, ts)| *ts);
+                self.task_mut(&task)?.later.saving(ui, api, untold);
+            }
             Note::Saved { task, ui, api } => self.task_mut(&task)?.later.saved(ui, api),
             Note::Opened { task, ts } => self.task_mut(&task)?.open = Some(ts),
             Note::Closed { task, ts } => {

@@ -100,6 +100,8 @@ impl Task {
     /// A message that the step does not say again: it stays, and is complete.
     pub fn settle(&self, state: &mut State, mut message: UiMessage) {
         if message.partial == Some(true) {
+            // It may have grown beyond what is known of it: it begins again, and ends as it is kept.
+            self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: message.clone() });
             message.partial = Some(false);
             self.note_ui(&message);
             self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: message.clone() });

@@ -194,7 +194,39 @@ fn what_the_files_hold_is_not_kept() {
     }
     progress.take(Note::Saving { task: "a".into(), ui: true, api: true });
     progress.take(Note::Saved { task: "a".into(), ui: true, api: true });
+    progress.told_message(99, true);
+    progress.take(Note::Saving { task: "a".into(), ui: true, api: true });
+    progress.take(Note::Saved { task: "a".into(), ui: true, api: true });
     assert_eq!(progress.notes(), empty);
+}
+
+/// Files are written and users answer while a message is about to be told.
+#[test]
+fn only_an_event_says_that_the_host_was_told() {
+    let mut progress = Progress::default();
+    progress.take(Note::Pushed(entry("a", false)));
+    progress.take(Note::Ui { task: "a".into(), message: ui(7, "message") });
+    for ui in [true, false, true] {
+        progress.take(Note::Saving { task: "a".into(), ui, api: true });
+        progress.take(Note::Saved { task: "a".into(), ui, api: true });
+    }
+    progress.take(Note::Queue { task: "a".into(), messages: Vec::new() });
+    let untold = |progress: &Progress| progress.untold_message().map(|(_, message)| message.ts);
+    assert_eq!(untold(&progress), Some(7));
+    assert_eq!(untold(&fold(&progress.notes())), Some(7));
+    progress.told_message(6, true);
+    progress.told_message(7, false);
+    assert_eq!(untold(&progress), Some(7), "complete, and only said to begin");
+    progress.told_message(7, true);
+    assert_eq!(untold(&progress), None);
+
+    progress.tasks[0].call = Some((3, "read_file".into()));
+    progress.take(Note::Queue { task: "a".into(), messages: Vec::new() });
+    progress.tasks[0].ended = progress.tasks[0].call.take();
+    progress.take(Note::Queue { task: "a".into(), messages: Vec::new() });
+    assert!(progress.tasks[0].ended.is_some());
+    progress.told_end(3);
+    assert_eq!(progress.tasks[0].ended, None);
 }
 
 #[test]

@@ -208,8 +208,9 @@ impl Follower {
                 // A question streams as its words and ends as its record; white space around a text is cut at its end.
                 assert!(
                     end.form == Form::Ask || whole.starts_with(message.streamed.trim()),
-                    "{:?} became {whole:?}",
-                    message.streamed
+                    "{:?} became {whole:?}, after {:#?}",
+                    message.streamed,
+                    self.last
                 );
                 message.grows = false;
             }
