@@ -262,7 +262,7 @@ fn instructions_are_fetched(mode: Mode) {
         + &turn(&["settings/custom_modes.yaml", "\ncustomModes:\n"], &["<error>"], &call("create_mcp_server"))
         + &turn(&["<error>"], &["mcpServers"], &call("make_tea"))
         + &turn(&["<error>", "make_tea"], &[], missing)
-        + &turn(&["<error>", "`task`"], &[], &done("ok"));
+        + &turn(&["<error>", "'task'"], &[], &done("ok"));
     let place = mode.play(&script);
     let host = place.host(&[]);
     host.start_with(
