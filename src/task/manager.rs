@@ -336,7 +336,12 @@ impl Manager {
     /// Ends what the task does, and waits until its stream has ended. Its instance is of no use any more.
     pub(super) async fn stop(&self, task: &Arc<Task>) {
         task.note(|task| Note::Stopped { task });
-        task.state().abort_reason = Some(AbortReason::UserCancelled);
+        {
+            let mut state = task.state();
+            state.abort_reason = Some(AbortReason::UserCancelled);
+            // What grows will not be complete.
+            task.tell_checkpoints(&mut state);
+        }
         task.abort(false);
         task.state().abandoned = true;
         let streaming_ends = async {

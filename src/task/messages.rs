@@ -74,9 +74,6 @@ impl Task {
         if known.as_ref() != Some(message) {
             self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: message.clone() });
         }
-        if !partial {
-            self.tell_checkpoints(state);
-        }
     }
 
     /// Marks `ts` as the newest interactive message; an older question that still waits is superseded.
@@ -130,6 +127,7 @@ impl Task {
         if !extra.non_interactive && !partial_update {
             self.supersede(state, ts);
         }
+        self.tell_checkpoints_at_rest(state);
         drop(guard);
         if !partial_update {
             self.persist_ui();
@@ -262,6 +260,7 @@ impl Task {
         let waited = state.replay.open.take_if(|open| *open == message.ts).is_some();
         let is_for_user = self.is_dry_run() && changes::is_real(ask);
         let queued = if given.is_some() || waited || is_for_user { None } else { state.queue.dequeue() };
+        self.tell_checkpoints_at_rest(state);
         drop(guard);
         OpenedAsk { message, receiver, queued, given }
     }

@@ -318,6 +318,7 @@ impl Task {
                 self.note_ui(last);
                 self.emit(TaskEvent::MessageUpdated { task: self.id.clone(), message: last.clone() });
             }
+            self.tell_checkpoints(&mut state);
             let request = state.ui.iter().rev().find(|m| m.kind == UiKind::Say(Say::ApiReqStarted)).map(|m| m.ts);
             drop(state);
             if let Some(ts) = request {

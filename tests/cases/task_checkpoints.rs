@@ -179,7 +179,11 @@ fn a_checkpoint_beside_a_growing_message_does_not_cut_it(mode: Mode) {
         json!({"text": QUESTION}),
         json!({"expect": {}}),
         json!({"text": "I look"}),
-        json!({"text": " at it.\n", "delay_ms": 400}),
+        json!({"text": format!(" at it.\n{QUESTION}"), "delay_ms": 400}),
+        json!({"expect": {}}),
+        json!({"text": "<ask_followup_question>\n<question>And"}),
+        json!({"text": " then?</question>\n<follow_up>\n<suggest>two</suggest>\n</follow_up>\n</ask_followup_question>", "delay_ms": 400}),
+        json!({"expect": {"last_user_contains": "this"}}),
         json!({ "text": done("Answered.") }),
     ];
     let place = mode.play(&lines.map(|line| line.to_string()).join("\n"));
@@ -189,8 +193,14 @@ fn a_checkpoint_beside_a_growing_message_does_not_cut_it(mode: Mode) {
     // The repository is there.
     list(&host, session);
     host.call(&json!({"type": "checkpoint.diff", "session": session})).unwrap();
-    fs::write(place.workspace.join("new.txt"), "new").unwrap();
-    host.call(&json!({"type": "task.respond", "ask": question, "response": "message", "text": "this"})).unwrap();
+    let answer = |ask: u64, file: &str| {
+        fs::write(place.workspace.join(file), "new").unwrap();
+        host.call(&json!({"type": "task.respond", "ask": ask, "response": "message", "text": "this"})).unwrap();
+    };
+    answer(question, "one.txt");
+    answer(host.ask("followup"), "two.txt");
+    // A question grows as a message does, and is answered under its own number.
+    answer(host.ask("followup"), "three.txt");
     assert_eq!(host.completed(), "Answered.");
     let mut texts = Vec::new();
     let mut growing = Vec::new();
@@ -207,7 +217,7 @@ fn a_checkpoint_beside_a_growing_message_does_not_cut_it(mode: Mode) {
     }
     assert_eq!(texts, ["I look at it."]);
     assert_eq!(growing, [0; 0]);
-    assert_eq!(list(&host, session)["checkpoints"].as_array().map(Vec::len), Some(2));
+    assert_eq!(list(&host, session)["checkpoints"].as_array().map(Vec::len), Some(4));
 }
 
 /// parity 02 §15.7: two checkpoints, or one and the workspace, are compared by file

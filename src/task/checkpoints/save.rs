@@ -106,12 +106,12 @@ impl Task {
         let mut guard = self.state();
         let state = &mut *guard;
         let mut message = saved_message(self.next_ts(state), from, to, suppress);
-        let grows = state.ui.last().is_some_and(|last| last.partial == Some(true));
         match state.replay.messages.back() {
             None => {
                 state.untold_checkpoints.push(message);
-                if telling == Telling::Now || !grows {
-                    self.tell_checkpoints(state);
+                match telling {
+                    Telling::Now => self.tell_checkpoints(state),
+                    Telling::Beside => self.tell_checkpoints_at_rest(state),
                 }
             }
             // Said beside a step that is done again, and none of its messages: it stands behind them.
@@ -125,6 +125,13 @@ impl Task {
         }
         drop(guard);
         self.persist_ui();
+    }
+
+    /// Tells of the checkpoints that were made while a message grew, if none does.
+    pub(in crate::task) fn tell_checkpoints_at_rest(&self, state: &mut State) {
+        if state.ui.last().is_none_or(|last| last.partial != Some(true)) {
+            self.tell_checkpoints(state);
+        }
     }
 
     /// Tells of the checkpoints that were made while a message grew.
